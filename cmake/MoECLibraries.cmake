@@ -1,0 +1,38 @@
+# moec_add_tablegen(TARGET FILE.td OUTPUT GENERATOR... [OUTPUT GENERATOR...]...)
+# Declares TARGET, which runs mlir-tblgen on FILE.td; arguments come as "output.inc;-gen-..." pairs.
+function(moec_add_tablegen target source)
+  set(LLVM_TARGET_DEFINITIONS ${source})
+  set(outputs "")
+  foreach(pair IN LISTS ARGN)
+    string(REPLACE " " ";" words "${pair}")
+    list(POP_FRONT words output)
+    mlir_tablegen(${output} ${words})
+    list(APPEND outputs ${CMAKE_CURRENT_BINARY_DIR}/${output})
+  endforeach()
+  add_custom_target(${target} DEPENDS ${outputs})
+  set_property(GLOBAL APPEND PROPERTY MOEC_TABLEGEN_TARGETS ${target})
+endfunction()
+
+# The precompiled header of every library that uses MLIR.
+file(WRITE "${CMAKE_BINARY_DIR}/precompiled.cpp" "")
+add_library(moec-precompiled OBJECT "${CMAKE_BINARY_DIR}/precompiled.cpp")
+target_precompile_headers(moec-precompiled PRIVATE "${CMAKE_SOURCE_DIR}/cmake/Precompiled.h")
+
+# moec_add_library(NAME SOURCES... [DEPENDS TARGETS...] [LINK LIBRARIES...])
+# A static library of compiler code; links MLIR's and LLVM's shared libraries only.
+function(moec_add_library name)
+  cmake_parse_arguments(ARG "" "" "DEPENDS;LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  target_precompile_headers(${name} REUSE_FROM moec-precompiled)
+  target_link_libraries(${name} PUBLIC ${ARG_LINK} MLIR LLVM)
+  get_property(tablegen GLOBAL PROPERTY MOEC_TABLEGEN_TARGETS)
+  add_dependencies(${name} ${tablegen} ${ARG_DEPENDS})
+endfunction()
+
+# moec_add_tool(NAME SOURCES... LINK LIBRARIES...)
+function(moec_add_tool name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  target_precompile_headers(${name} REUSE_FROM moec-precompiled)
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} MLIR LLVM)
+endfunction()

@@ -1,0 +1,120 @@
+//===- MoEAttributes.cpp - attributes of the moe dialect ------------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/moe/MoEDialect.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+#include "dialects/moe/MoEEnums.cpp.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/moe/MoEAttributes.cpp.inc"
+
+void MoEDialect::registerAttributes() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/moe/MoEAttributes.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// ActivationAttr
+//===----------------------------------------------------------------------===//
+
+/// Parses `<kind (, alpha = number)? (, limit = number)? (, up_offset =
+/// number)?>`; what is left out keeps its neutral value.
+Attribute ActivationAttr::parse(AsmParser &parser, Type) {
+  SMLoc location = parser.getCurrentLocation();
+  StringRef keyword;
+  if (parser.parseLess() || parser.parseKeyword(&keyword))
+    return {};
+  std::optional<ActivationKind> kind = symbolizeActivationKind(keyword);
+  if (!kind) {
+    parser.emitError(location)
+        << "expected an activation, got '" << keyword << "'";
+    return {};
+  }
+  double alpha = 1.0, limit = HUGE_VAL, upOffset = 0.0;
+  while (succeeded(parser.parseOptionalComma())) {
+    location = parser.getCurrentLocation();
+    if (parser.parseKeyword(&keyword) || parser.parseEqual())
+      return {};
+    double *target = keyword == "alpha"       ? &alpha
+                     : keyword == "limit"     ? &limit
+                     : keyword == "up_offset" ? &upOffset
+                                              : nullptr;
+    if (!target) {
+      parser.emitError(location)
+          << "expected alpha, limit or up_offset, got '" << keyword << "'";
+      return {};
+    }
+    if (parser.parseFloat(*target))
+      return {};
+  }
+  if (parser.parseGreater())
+    return {};
+  return get(parser.getContext(), *kind, alpha, limit, upOffset);
+}
+
+void ActivationAttr::print(AsmPrinter &printer) const {
+  printer << '<' << stringifyActivationKind(getKind());
+  auto printField = [&](StringRef name, FloatAttr value, double neutral) {
+    if (value.getValueAsDouble() == neutral)
+      return;
+    printer << ", " << name << " = ";
+    printer.printFloat(value.getValue());
+  };
+  printField("alpha", getAlpha(), 1.0);
+  printField("limit", getLimit(), HUGE_VAL);
+  printField("up_offset", getUpOffset(), 0.0);
+  printer << '>';
+}
+
+ActivationAttr ActivationAttr::get(MLIRContext *context, ActivationKind kind,
+                                   double alpha, double limit,
+                                   double upOffset) {
+  Type f64 = Float64Type::get(context);
+  return get(context, kind, FloatAttr::get(f64, alpha),
+             FloatAttr::get(f64, limit), FloatAttr::get(f64, upOffset));
+}
+
+//===----------------------------------------------------------------------===//
+// ViewAttr
+//===----------------------------------------------------------------------===//
+
+/// Parses `<"file", offset = N, element = type, strides = [N, ...]>`.
+Attribute ViewAttr::parse(AsmParser &parser, Type) {
+  std::string file;
+  int64_t offset;
+  Type element;
+  SmallVector<int64_t> strides;
+  auto parseStride = [&] { return parser.parseInteger(strides.emplace_back()); };
+  if (parser.parseLess() || parser.parseString(&file) || parser.parseComma() ||
+      parser.parseKeyword("offset") || parser.parseEqual() ||
+      parser.parseInteger(offset) || parser.parseComma() ||
+      parser.parseKeyword("element") || parser.parseEqual() ||
+      parser.parseType(element) || parser.parseComma() ||
+      parser.parseKeyword("strides") || parser.parseEqual() ||
+      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
+                                     parseStride) ||
+      parser.parseGreater())
+    return {};
+  MLIRContext *context = parser.getContext();
+  return get(context, StringAttr::get(context, file), offset, element, strides);
+}
+
+void ViewAttr::print(AsmPrinter &printer) const {
+  printer << '<' << getFile() << ", offset = " << getOffset()
+          << ", element = " << getElement() << ", strides = [";
+  llvm::interleaveComma(getStrides(), printer);
+  printer << "]>";
+}

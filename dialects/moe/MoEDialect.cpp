@@ -1,0 +1,22 @@
+//===- MoEDialect.cpp - the moe dialect -----------------------------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/moe/MoEDialect.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+#include "dialects/moe/MoEDialect.cpp.inc"
+
+void MoEDialect::initialize() {
+  registerAttributes();
+  registerTypes();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/moe/MoEOps.cpp.inc"
+      >();
+}

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Writes ONNXOps.td from the schemas of the onnx package.
+
+Usage: generate_ops.py > ONNXOps.td   (with the onnx version of scripts/requirements.txt)
+
+Only the signature of an operator is taken from its schema: names, order and kinds of its inputs, outputs
+and attributes. The operators listed in MICROSOFT are not in the standard; their signatures are written here.
+"""
+
+import re
+
+import onnx
+from onnx import defs
+
+OPERATORS = """
+Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BitShift BitwiseAnd BitwiseNot
+BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Compress Concat ConcatFromSequence Constant ConstantOfShape Conv Cos
+Cosh CumSum DepthToSpace DequantizeLinear Div Dropout Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather
+GatherElements GatherND Gelu Gemm GlobalAveragePool Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish
+Hardmax Identity If InstanceNormalization IsInf IsNaN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax
+Loop LpNormalization MatMul Max MaxPool Mean Min Mish Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow QuantizeLinear
+RMSNormalization Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
+ReduceProd ReduceSum ReduceSumSquare Relu Reshape RotaryEmbedding Round Scan ScatterElements ScatterND Selu
+SequenceAt Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split SplitToSequence
+Sqrt Squeeze Sub Sum Swish Tan Tanh TensorScatter ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Where Xor
+""".split()
+
+# name: (inputs, outputs, attributes). "?" marks an optional operand or attribute, "=" a default.
+MICROSOFT = {
+    "MoE": (
+        "input router_probs fc1_experts_weights fc1_experts_bias? fc2_experts_weights fc2_experts_bias? "
+        "fc3_experts_weights? fc3_experts_bias?",
+        "output",
+        "k:int=1 activation_type:str=relu activation_alpha:float=1.0 activation_beta:float=0.0 swiglu_fusion:int=0 "
+        "swiglu_limit:float? normalize_routing_weights:int=0 use_sparse_mixer:int=0",
+    ),
+    "QMoE": (
+        "input router_probs fc1_experts_weights fc1_scales? fc1_experts_bias? fc2_experts_weights fc2_scales? "
+        "fc2_experts_bias? fc3_experts_weights? fc3_scales? fc3_experts_bias? fc1_zero_points? fc2_zero_points? "
+        "fc3_zero_points? router_weights?",
+        "output",
+        "k:int=1 activation_type:str=relu activation_alpha:float=1.0 activation_beta:float=0.0 swiglu_fusion:int=0 "
+        "swiglu_limit:float? normalize_routing_weights:int=0 use_sparse_mixer:int=0 expert_weight_bits:int=4 "
+        "block_size:int=0 quant_type:str=int weights_prepacked:int=-1 accuracy_level:int=0",
+    ),
+    "GroupQueryAttention": (
+        "query key? value? past_key? past_value? seqlens_k total_sequence_length cos_cache? sin_cache? position_ids? "
+        "attention_bias? head_sink?",
+        "output present_key? present_value?",
+        "num_heads:int kv_num_heads:int scale:float? softcap:float=0.0 local_window_size:int=-1 do_rotary:int=0 "
+        "rotary_interleaved:int=0 smooth_softmax:int=0",
+    ),
+    "MultiHeadAttention": (
+        "query key? value? bias? key_padding_mask? attention_bias? past_key? past_value?",
+        "output present_key? present_value?",
+        "num_heads:int mask_filter_value:float=-10000.0 scale:float? unidirectional:int=0",
+    ),
+    "RotaryEmbedding": (
+        "input position_ids cos_cache sin_cache",
+        "output",
+        "scale:float=1.0 interleaved:int=0 num_heads:int=0 rotary_embedding_dim:int=0 is_packed_batching:int=0",
+    ),
+    "SkipSimplifiedLayerNormalization": (
+        "input skip gamma bias?",
+        "output mean? inv_std_var? input_skip_bias_sum?",
+        "epsilon:float=1e-5",
+    ),
+    "SkipLayerNormalization": (
+        "input skip gamma beta? bias?",
+        "output mean? inv_std_var? input_skip_bias_sum?",
+        "epsilon:float=1e-5",
+    ),
+    "SimplifiedLayerNormalization": ("X scale", "Y inv_std_var?", "axis:int=-1 epsilon:float=1e-5 stash_type:int=1"),
+    "MatMulNBits": (
+        "A B scales zero_points? g_idx? bias?",
+        "Y",
+        "K:int N:int bits:int=4 block_size:int accuracy_level:int=0",
+    ),
+    "GatherBlockQuantized": (
+        "data indices scales zero_points?",
+        "output",
+        "gather_axis:int=0 quantize_axis:int=1 block_size:int=128 bits:int=4",
+    ),
+    "FusedMatMul": ("A B", "Y", "alpha:float=1.0 transA:int=0 transB:int=0 transBatchA:int=0 transBatchB:int=0"),
+    "FastGelu": ("X bias?", "Y", ""),
+    "BiasGelu": ("A B", "C", ""),
+    "QuickGelu": ("X", "Y", "alpha:float=1.702"),
+}
+
+KEYWORDS = {"then_branch", "else_branch", "body"}
+
+
+def snake(name):
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() if name not in ("A", "B", "C", "X", "Y") else name
+
+
+def kind(name, optional, variadic):
+    type_ = "ONNX_Optional" if optional else "ONNX_Value"
+    return f"Variadic<{type_}>:${name}" if variadic else f"{type_}:${name}"
+
+
+def attribute(name, type_, required, default):
+    constraint = {
+        "int": "I64Attr", "float": "F32Attr", "str": "StrAttr", "ints": "DenseI64ArrayAttr",
+        "floats": "DenseF32ArrayAttr", "strings": "StrArrayAttr", "tensor": "ElementsAttr",
+    }[type_]
+    if default is not None:
+        value = f'\\"{default}\\"' if type_ == "str" else str(default)
+        if type_ == "float":
+            value = f"::llvm::APFloat({value}f)"
+        return f'DefaultValuedAttr<{constraint}, "{value}">:${name}'
+    return f"{constraint}:${name}" if required else f"OptionalAttr<{constraint}>:${name}"
+
+
+def emit(class_name, mnemonic, domain, since, inputs, outputs, attributes, regions):
+    traits = "[]" if regions else "[Pure]"
+    print(f'def ONNX_{class_name}Op : ONNX_Op<"{mnemonic}", {traits}> {{')
+    print(f'  let summary = "`{domain}` operator `{mnemonic.split(".")[-1]}`, signature since version {since}";')
+    arguments = ",\n                       ".join(inputs + attributes)
+    print(f"  let arguments = (ins {arguments});")
+    print(f"  let results = (outs {', '.join(outputs)});")
+    if regions:
+        print(f"  let regions = (region {', '.join(f'AnyRegion:${r}' for r in regions)});")
+        print("  let assemblyFormat = [{")
+        with_ = " ".join(f"${r}" for r in regions)
+        print(f"    `(` operands `)` {with_} attr-dict `:` functional-type(operands, results)")
+        print("  }];")
+    print("}\n")
+
+
+def standard(name):
+    schema = defs.get_schema(name)
+    option = defs.OpSchema.FormalParameterOption
+    inputs = [kind(snake(i.name), i.option == option.Optional, i.option == option.Variadic) for i in schema.inputs]
+    outputs = [kind(snake(o.name), o.option == option.Optional, o.option == option.Variadic) for o in schema.outputs]
+    attributes, regions = [], []
+    names = {"INT": "int", "FLOAT": "float", "STRING": "str", "INTS": "ints", "FLOATS": "floats", "STRINGS": "strings",
+             "TENSOR": "tensor"}
+    for attr in sorted(schema.attributes.values(), key=lambda a: a.name):
+        type_ = attr.type.name
+        if type_ == "GRAPH":
+            regions.append(attr.name)
+            continue
+        if type_ not in names or name == "Constant" and attr.name != "value":
+            continue
+        default = None
+        if attr.default_value.name or attr.default_value.type:
+            default = onnx.helper.get_attribute_value(attr.default_value)
+            default = default.decode() if isinstance(default, bytes) else default
+            if isinstance(default, (list, onnx.TensorProto)):
+                default = None
+        attributes.append(attribute(attr.name, names[type_], attr.required or name == "Constant", default))
+    emit(name, name, "ai.onnx", schema.since_version, inputs, outputs, attributes, regions)
+
+
+def microsoft(name, signature):
+    def operand(word):
+        return kind(snake(word.rstrip("?")), word.endswith("?"), False)
+
+    def attribute_of(word):
+        head, _, default = word.partition("=")
+        attr_name, _, type_ = head.rstrip("?").partition(":")
+        return attribute(attr_name, type_, not head.endswith("?"), default or None)
+
+    inputs, outputs, attributes = signature
+    emit(f"Microsoft{name}", f"com.microsoft.{name}", "com.microsoft", 1, [operand(w) for w in inputs.split()],
+         [operand(w) for w in outputs.split()], [attribute_of(w) for w in attributes.split()], [])
+
+
+def main():
+    print("// Generated by generate_ops.py from the schemas of onnx " + onnx.__version__ + "; do not edit.\n")
+    print("#ifndef DIALECTS_ONNX_ONNXOPS_TD\n#define DIALECTS_ONNX_ONNXOPS_TD\n")
+    print('include "dialects/onnx/ONNXDialect.td"\n')
+    for name in OPERATORS:
+        standard(name)
+    for name, signature in MICROSOFT.items():
+        microsoft(name, signature)
+    print("#endif // DIALECTS_ONNX_ONNXOPS_TD")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+//===- Pipeline.cpp - the pipeline of the common stage ----------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/target/common/Passes.h"

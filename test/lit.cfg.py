@@ -1,0 +1,21 @@
+"""lit configuration: the tests mirror the source tree, e2e/ runs whole models."""
+
+import os
+
+import lit.formats
+
+config.name = "moec"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".onnxtxt", ".test"]
+config.excludes = ["Inputs", "CMakeLists.txt"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.moec_build, "test")
+
+tools = [os.path.join(config.moec_build, "bin"), config.llvm_tools]
+config.environment["PATH"] = os.pathsep.join(tools + [os.environ["PATH"]])
+config.environment["HOME"] = os.environ.get("HOME", "/")
+config.substitutions += [
+    ("%source", config.moec_source),
+    ("%build", config.moec_build),
+    ("%python", config.python),
+]
