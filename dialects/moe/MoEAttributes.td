@@ -14,7 +14,7 @@ class MoE_Enum<string name, string summary_, list<I32EnumAttrCase> cases>
 }
 
 class MoE_EnumAttr<EnumInfo enum, string mnemonic> : EnumAttr<MoE_Dialect, enum, mnemonic> {
-  let assemblyFormat = "$value";
+  let assemblyFormat = "`<` $value `>`";
 }
 
 def MoE_Score : MoE_Enum<"Score", "how a router turns logits into scores", [

@@ -168,7 +168,7 @@ def MoE_ExpertsOp : MoE_Op<"experts", [AttrSizedOperandSegments]> {
     `down` `(` $down `:` type($down) `)`
     (`gate_bias` `(` $gate_bias^ `:` type($gate_bias) `)`)? (`up_bias` `(` $up_bias^ `:` type($up_bias) `)`)?
     (`down_bias` `(` $down_bias^ `:` type($down_bias) `)`)?
-    attr-dict `:` type($x) `,` type($routing) `->` type($result)
+    attr-dict `:` type($x) `,` qualified(type($routing)) `->` type($result)
   }];
 }
 
@@ -218,7 +218,7 @@ def MoE_UnpackOp : MoE_Op<"unpack"> {
   let arguments = (ins MoE_RoutingType:$routing);
   let results = (outs MoE_Ids:$ids, MoE_Scores:$weights);
   let hasCanonicalizer = 1;
-  let assemblyFormat = "$routing attr-dict `:` type($routing) `->` type($ids) `,` type($weights)";
+  let assemblyFormat = "$routing attr-dict `:` qualified(type($routing)) `->` type($ids) `,` type($weights)";
 }
 
 def MoE_PermuteOp : MoE_Op<"permute"> {
