@@ -1,8 +1,94 @@
-// Passes of the common stage.
+// Passes that every target shares: the reference lowering and the way from loops to the host interface.
 
 #ifndef PASSES_TARGET_COMMON_PASSES_TD
 #define PASSES_TARGET_COMMON_PASSES_TD
 
 include "mlir/Pass/PassBase.td"
+
+//===----------------------------------------------------------------------===//
+// From loops to the host interface
+//===----------------------------------------------------------------------===//
+
+def LowerAsserts : Pass<"moe-lower-asserts", "::mlir::ModuleOp"> {
+  let summary = "turns failed assertions into errors of the run";
+  let description = [{
+    Replaces `cf.assert` by a call of the host function `moert_fail` where the condition is false. The call ends the run
+    with the message; see runtime/core/HostInterface.h.
+
+    *Guarantees*: no `cf.assert` is left.
+
+    ```mlir
+    func.func @check(%ok: i1) {
+      cf.assert %ok, "index out of range"
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::LLVM::LLVMDialect", "::mlir::func::FuncDialect",
+                           "::mlir::arith::ArithDialect"];
+}
+
+def OutlineParallel : Pass<"moe-outline-parallel", "::mlir::ModuleOp"> {
+  let summary = "moves parallel loops into tasks of the host's thread pool";
+  let description = [{
+    Each outermost `scf.parallel` becomes a function over a range of linearised iterations, called through the host
+    function `moert_parallel`. The loop over the last dimension stays inside a task where the body has no loops of its
+    own, so that it can be vectorised. A loop whose whole work is known to be smaller than what waking a thread costs,
+    and every loop inside another parallel loop, becomes `scf.for`.
+
+    *Preconditions*: bufferized; the loops have no reductions (others become sequential).
+    *Guarantees*: no `scf.parallel` is left.
+
+    ```mlir
+    func.func @scale(%a: memref<?x64xf32>, %rows: index) {
+      %c0 = arith.constant 0 : index
+      %c1 = arith.constant 1 : index
+      %c64 = arith.constant 64 : index
+      scf.parallel (%i, %j) = (%c0, %c0) to (%rows, %c64) step (%c1, %c1) {
+        %v = memref.load %a[%i, %j] : memref<?x64xf32>
+        %d = arith.addf %v, %v : f32
+        memref.store %d, %a[%i, %j] : memref<?x64xf32>
+      }
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::LLVM::LLVMDialect", "::mlir::func::FuncDialect",
+                           "::mlir::arith::ArithDialect"];
+}
+
+def LowerWeights : Pass<"moe-lower-weights", "::mlir::ModuleOp"> {
+  let summary = "turns weights into addresses within the weights section";
+  let description = [{
+    A `kern.weight` becomes a memref at the offset of its segment from `moert_weights`, the address that the loader
+    stores in the code object. The segments themselves go: the artifact writer has read them before.
+
+    *Preconditions*: bufferized.
+    *Guarantees*: no op of the kern dialect is left.
+
+    ```mlir
+    kern.segment @bias "bias" {offset = 64 : i64, sources = [], source_type = tensor<16xf32>} : tensor<16xf32>
+    func.func @first() -> f32 {
+      %c0 = arith.constant 0 : index
+      %bias = kern.weight @bias : memref<16xf32>
+      %v = memref.load %bias[%c0] : memref<16xf32>
+      return %v : f32
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+def EmitEntry : Pass<"moe-emit-entry", "::mlir::ModuleOp"> {
+  let summary = "adds what a code object exports and the calls of host functions";
+  let description = [{
+    Defines `moert_main`, which unpacks the descriptors of the inputs, calls the C interface of `main` and stores the
+    descriptors of the outputs; the variables `moert_host` and `moert_weights`; and bodies for the host functions that
+    are called, each a call through the table at `moert_host`. Everything else becomes private to the object.
+
+    *Preconditions*: LLVM dialect only; `main` has the attribute `llvm.emit_c_interface`.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
 
 #endif // PASSES_TARGET_COMMON_PASSES_TD
