@@ -32,5 +32,6 @@ void moe::registerPasses() {
   registerFusePasses();
   registerPlanPasses();
   registerTargetCommonPasses();
+  registerTargetCommonPipelines();
   registerTargetCPUPasses();
 }

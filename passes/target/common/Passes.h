@@ -19,6 +19,18 @@ namespace mlir::moe {
 #define GEN_PASS_REGISTRATION
 #include "passes/target/common/Passes.h.inc"
 
+/// From fused tensors to loops over buffers; registered as
+/// `moe-bufferize-pipeline`. Named operations of linalg that a target has not
+/// taken become plain loops.
+void buildBufferizePipeline(OpPassManager &manager);
+
+/// From loops over buffers to the LLVM dialect; registered as
+/// `moe-llvm-pipeline`.
+void buildLLVMPipeline(OpPassManager &manager);
+
+/// Registers both.
+void registerTargetCommonPipelines();
+
 } // namespace mlir::moe
 
 #endif // PASSES_TARGET_COMMON_PASSES_H

@@ -28,6 +28,39 @@ def LowerAsserts : Pass<"moe-lower-asserts", "::mlir::ModuleOp"> {
                            "::mlir::arith::ArithDialect"];
 }
 
+def LowerCopies : Pass<"moe-lower-copies"> {
+  let summary = "turns copies between strided buffers into loops";
+  let description = [{
+    A `memref.copy` with a side that is not row-major and contiguous becomes a `linalg.generic`; the others stay, they
+    become `memcpy`.
+
+    ```mlir
+    func.func @head(%a: memref<8x4xf32>, %b: memref<8x2xf32>) {
+      %head = memref.subview %a[0, 0] [8, 2] [1, 1] : memref<8x4xf32> to memref<8x2xf32, strided<[4, 1]>>
+      memref.copy %head, %b : memref<8x2xf32, strided<[4, 1]>> to memref<8x2xf32>
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
+def ApproximateMath : Pass<"moe-approximate-math"> {
+  let summary = "replaces functions of f32 by arithmetic that vectorises";
+  let description = [{
+    exp, log, tanh, erf and their relatives become polynomials with an error of a few units in the last place. sin, cos
+    and pow stay, they are left to the mathematical library: their arguments may be large.
+
+    ```mlir
+    func.func @exp(%x: vector<16xf32>) -> vector<16xf32> {
+      %y = math.exp %x : vector<16xf32>
+      return %y : vector<16xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+}
+
 def OutlineParallel : Pass<"moe-outline-parallel", "::mlir::ModuleOp"> {
   let summary = "moves parallel loops into tasks of the host's thread pool";
   let description = [{
