@@ -19,6 +19,8 @@
 
 namespace mlir::moe {
 
+enum class RemarkFormat { None, Text, YAML };
+
 /// What a compilation reads, writes and reports.
 struct CompileOptions {
   /// An ONNX model (`.onnx`, `.onnxtxt`), or MLIR text with `startFrom`.
@@ -38,6 +40,8 @@ struct CompileOptions {
   std::string dumpDir;
   /// Prints the wall time of each phase to stderr.
   bool reportTime = false;
+  /// How the decisions of the passes are printed to stderr.
+  RemarkFormat remarks = RemarkFormat::None;
   /// Missed raisings are errors.
   bool failOnMissed = false;
   /// Called with a phase and the fraction of the whole compilation done.

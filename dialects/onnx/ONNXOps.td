@@ -1136,6 +1136,16 @@ def ONNX_XorOp : ONNX_Op<"Xor", [Pure]> {
   let results = (outs ONNX_Value:$C);
 }
 
+def ONNX_SimplifiedLayerNormalizationOp : ONNX_Op<"SimplifiedLayerNormalization", [Pure]> {
+  let summary = "`ai.onnx` operator `SimplifiedLayerNormalization`, signature since version 1";
+  let arguments = (ins ONNX_Value:$X,
+                       ONNX_Value:$scale,
+                       DefaultValuedAttr<I64Attr, "-1">:$axis,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(1e-5f)">:$epsilon,
+                       DefaultValuedAttr<I64Attr, "1">:$stash_type);
+  let results = (outs ONNX_Value:$Y, ONNX_Optional:$inv_std_var);
+}
+
 def ONNX_MicrosoftMoEOp : ONNX_Op<"com.microsoft.MoE", [Pure]> {
   let summary = "`com.microsoft` operator `MoE`, signature since version 1";
   let arguments = (ins ONNX_Value:$input,
@@ -1265,16 +1275,6 @@ def ONNX_MicrosoftSkipLayerNormalizationOp : ONNX_Op<"com.microsoft.SkipLayerNor
                        ONNX_Optional:$bias,
                        DefaultValuedAttr<F32Attr, "::llvm::APFloat(1e-5f)">:$epsilon);
   let results = (outs ONNX_Value:$output, ONNX_Optional:$mean, ONNX_Optional:$inv_std_var, ONNX_Optional:$input_skip_bias_sum);
-}
-
-def ONNX_MicrosoftSimplifiedLayerNormalizationOp : ONNX_Op<"com.microsoft.SimplifiedLayerNormalization", [Pure]> {
-  let summary = "`com.microsoft` operator `SimplifiedLayerNormalization`, signature since version 1";
-  let arguments = (ins ONNX_Value:$X,
-                       ONNX_Value:$scale,
-                       DefaultValuedAttr<I64Attr, "-1">:$axis,
-                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(1e-5f)">:$epsilon,
-                       DefaultValuedAttr<I64Attr, "1">:$stash_type);
-  let results = (outs ONNX_Value:$Y, ONNX_Optional:$inv_std_var);
 }
 
 def ONNX_MicrosoftMatMulNBitsOp : ONNX_Op<"com.microsoft.MatMulNBits", [Pure]> {

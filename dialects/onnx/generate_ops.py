@@ -70,7 +70,6 @@ MICROSOFT = {
         "output mean? inv_std_var? input_skip_bias_sum?",
         "epsilon:float=1e-5",
     ),
-    "SimplifiedLayerNormalization": ("X scale", "Y inv_std_var?", "axis:int=-1 epsilon:float=1e-5 stash_type:int=1"),
     "MatMulNBits": (
         "A B scales zero_points? g_idx? bias?",
         "Y",
@@ -87,7 +86,10 @@ MICROSOFT = {
     "QuickGelu": ("X", "Y", "alpha:float=1.702"),
 }
 
-KEYWORDS = {"then_branch", "else_branch", "body"}
+# Exporters write this operator into the standard's domain, though the standard does not have it.
+UNOFFICIAL = {
+    "SimplifiedLayerNormalization": ("X scale", "Y inv_std_var?", "axis:int=-1 epsilon:float=1e-5 stash_type:int=1"),
+}
 
 
 def snake(name):
@@ -153,7 +155,7 @@ def standard(name):
     emit(name, name, "ai.onnx", schema.since_version, inputs, outputs, attributes, regions)
 
 
-def microsoft(name, signature):
+def listed(class_name, mnemonic, domain, signature):
     def operand(word):
         return kind(snake(word.rstrip("?")), word.endswith("?"), False)
 
@@ -163,7 +165,7 @@ def microsoft(name, signature):
         return attribute(attr_name, type_, not head.endswith("?"), default or None)
 
     inputs, outputs, attributes = signature
-    emit(f"Microsoft{name}", f"com.microsoft.{name}", "com.microsoft", 1, [operand(w) for w in inputs.split()],
+    emit(class_name, mnemonic, domain, 1, [operand(w) for w in inputs.split()],
          [operand(w) for w in outputs.split()], [attribute_of(w) for w in attributes.split()], [])
 
 
@@ -173,8 +175,10 @@ def main():
     print('include "dialects/onnx/ONNXDialect.td"\n')
     for name in OPERATORS:
         standard(name)
+    for name, signature in UNOFFICIAL.items():
+        listed(name, name, "ai.onnx", signature)
     for name, signature in MICROSOFT.items():
-        microsoft(name, signature)
+        listed(f"Microsoft{name}", f"com.microsoft.{name}", "com.microsoft", signature)
     print("#endif // DIALECTS_ONNX_ONNXOPS_TD")
 
 

@@ -1,0 +1,225 @@
+//===- Driver.cpp - from a model file to an artifact ------------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Driver.h"
+
+#include "compiler/Artifact/ArtifactWriter.h"
+#include "compiler/Emission.h"
+#include "compiler/Remarks.h"
+#include "frontends/onnx/Importer.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/FileUtilities.h"
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+#include <chrono>
+
+using namespace mlir;
+using namespace mlir::moe;
+
+namespace {
+
+/// Shares of the whole time, for progress: measured on the demo model.
+double getWeight(Phase phase) {
+  switch (phase) {
+  case Phase::Import:
+    return 0.02;
+  case Phase::Convert:
+    return 0.08;
+  case Phase::Fuse:
+  case Phase::Plan:
+    return 0.03;
+  case Phase::Lower:
+    return 0.12;
+  case Phase::Target:
+    return 0.72;
+  }
+  return 0;
+}
+
+class Compilation {
+public:
+  Compilation(const CompileOptions &options, MLIRContext &context)
+      : options(options), context(context) {}
+
+  LogicalResult run() {
+    if (failed(collectRemarks(context, remarks)))
+      return failure();
+    auto report = llvm::make_scope_exit([&] { printAllRemarks(); });
+    for (const PhaseInfo &info : getPhases()) {
+      if (options.startFrom && info.phase < *options.startFrom)
+        continue;
+      if (info.phase == Phase::Target && options.stopAfter != Phase::Target)
+        break;
+      if (failed(runPhase(info)))
+        return failure();
+      if (options.stopAfter == info.phase)
+        return print();
+    }
+    if (failed(emitCode()))
+      return failure();
+    return writeArtifact();
+  }
+
+private:
+  LogicalResult runPhase(const PhaseInfo &info) {
+    auto start = std::chrono::steady_clock::now();
+    if (options.onProgress)
+      options.onProgress(info.name, progress);
+    if (!module && failed(load()))
+      return failure();
+    if (info.phase != Phase::Import &&
+        failed(runPasses(*module, info.phase, options.isas.back())))
+      return failure();
+    if (info.phase == Phase::Convert && failed(checkMissed()))
+      return failure();
+    progress += getWeight(info.phase);
+    reportTime(info.name, start);
+    return dump(info.name, *module);
+  }
+
+  LogicalResult load() {
+    StringRef path = options.modelPath;
+    if (options.startFrom && *options.startFrom != Phase::Import) {
+      module = parseSourceFile<ModuleOp>(path, &context);
+    } else {
+      module = onnx::importModel(path, context, onnx::ImportOptions());
+    }
+    return success(static_cast<bool>(module));
+  }
+
+  LogicalResult runPasses(ModuleOp target, Phase phase, StringRef isa) {
+    PassManager manager(&context);
+    manager.enableVerifier(false);
+    buildPhase(phase, manager, isa);
+    return manager.run(target);
+  }
+
+  LogicalResult checkMissed() {
+    if (!options.failOnMissed)
+      return success();
+    for (const CollectedRemark &remark : remarks)
+      if (remark.kind == "missed")
+        return emitError(NameLoc::get(
+                   StringAttr::get(&context, remark.location)))
+               << remark.message;
+    return success();
+  }
+
+  /// Compiles a copy of the module for each instruction set.
+  LogicalResult emitCode() {
+    for (const std::string &isa : options.isas) {
+      auto start = std::chrono::steady_clock::now();
+      if (options.onProgress)
+        options.onProgress("code for " + isa, progress);
+      OwningOpRef<ModuleOp> copy = module->clone();
+      if (failed(runPasses(*copy, Phase::Target, isa)) ||
+          failed(dump(("target-" + isa), *copy)))
+        return failure();
+      CodeObject &object = code.emplace_back();
+      object.isa = isa;
+      if (failed(emitSharedObject(*copy, isa, object.bytes)))
+        return failure();
+      progress += getWeight(Phase::Target) / options.isas.size();
+      reportTime("code for " + isa, start);
+    }
+    return success();
+  }
+
+  LogicalResult writeArtifact() {
+    auto start = std::chrono::steady_clock::now();
+    ArtifactOptions artifact;
+    artifact.modelPath = options.modelPath;
+    artifact.baseDir = options.baseDir;
+    artifact.codeObjects = std::move(code);
+    for (const CollectedRemark &remark : remarks)
+      if (remark.kind == "passed")
+        artifact.fusedBlocks.push_back(remark.location + ": " +
+                                       remark.message);
+    if (options.onProgress)
+      options.onProgress("weights", progress);
+    LogicalResult result =
+        moe::writeArtifact(*module, artifact, options.outputPath);
+    reportTime("artifact", start);
+    return result;
+  }
+
+  /// Prints the IR to the output instead of an artifact.
+  LogicalResult print() {
+    std::string error;
+    std::unique_ptr<llvm::ToolOutputFile> file =
+        openOutputFile(options.outputPath, &error);
+    if (!file)
+      return emitError(UnknownLoc::get(&context)) << error;
+    module->print(file->os(), getPrintingFlags());
+    file->os() << '\n';
+    file->keep();
+    return success();
+  }
+
+  static OpPrintingFlags getPrintingFlags() {
+    return OpPrintingFlags().elideLargeElementsAttrs(
+        std::numeric_limits<int64_t>::max());
+  }
+
+  LogicalResult dump(const Twine &name, ModuleOp target) {
+    if (options.dumpDir.empty())
+      return success();
+    std::error_code code = llvm::sys::fs::create_directories(options.dumpDir);
+    SmallString<128> path(options.dumpDir);
+    std::string file;
+    llvm::raw_string_ostream(file)
+        << llvm::format("%02u-", dumped++) << name << ".mlir";
+    llvm::sys::path::append(path, file);
+    if (!code) {
+      llvm::raw_fd_ostream stream(path, code);
+      if (!code)
+        target->print(stream, getPrintingFlags());
+    }
+    if (code)
+      return emitError(UnknownLoc::get(&context))
+             << "cannot write '" << path << "': " << code.message();
+    return success();
+  }
+
+  void reportTime(const Twine &name,
+                  std::chrono::steady_clock::time_point start) {
+    if (!options.reportTime)
+      return;
+    std::chrono::duration<double> elapsed =
+        std::chrono::steady_clock::now() - start;
+    llvm::errs() << llvm::format("%8.3f s  ", elapsed.count()) << name << '\n';
+  }
+
+  void printAllRemarks() {
+    if (options.remarks == RemarkFormat::Text)
+      printRemarks(remarks, llvm::errs());
+    else if (options.remarks == RemarkFormat::YAML)
+      printRemarksAsYAML(remarks, llvm::errs());
+  }
+
+  const CompileOptions &options;
+  MLIRContext &context;
+  OwningOpRef<ModuleOp> module;
+  RemarkList remarks;
+  std::vector<CodeObject> code;
+  double progress = 0;
+  unsigned dumped = 0;
+};
+
+} // namespace
+
+LogicalResult moe::compileModel(const CompileOptions &options,
+                                MLIRContext &context) {
+  return Compilation(options, context).run();
+}

@@ -1,0 +1,25 @@
+//===- Emission.h - from the LLVM dialect to a shared object ----------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COMPILER_EMISSION_H
+#define COMPILER_EMISSION_H
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <vector>
+
+namespace mlir::moe {
+
+/// Compiles a module in the LLVM dialect (see `moe-emit-entry`) for `isa`, an
+/// x86-64 level such as "x86-64-v3", and links it into `object`, an ELF shared
+/// object that exports what runtime/core/HostInterface.h lists.
+LogicalResult emitSharedObject(ModuleOp module, StringRef isa,
+                               std::vector<char> &object);
+
+} // namespace mlir::moe
+
+#endif // COMPILER_EMISSION_H

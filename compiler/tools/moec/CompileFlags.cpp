@@ -1,0 +1,97 @@
+//===- CompileFlags.cpp - flags of every command that compiles --------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/tools/moec/CompileFlags.h"
+
+#include "compiler/Register.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "llvm/TargetParser/Host.h"
+
+#include <CLI/CLI.hpp>
+
+using namespace mlir;
+using namespace mlir::moe;
+
+void CompileFlags::addTo(CLI::App &command) {
+  command.add_option("--target", targets, "what to compile for: cpu")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"cpu"}));
+  command
+      .add_option("--cpu", cpus,
+                  "instruction set levels to generate code for "
+                  "(default: all)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"native", "x86-64-v3", "x86-64-v4"}));
+}
+
+/// The highest level that the build host itself has.
+static std::string getNativeLevel() {
+  llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+  for (StringRef feature :
+       {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})
+    if (!features.lookup(feature))
+      return "x86-64-v3";
+  return "x86-64-v4";
+}
+
+void CompileFlags::apply(CompileOptions &options) const {
+  options.isas.clear();
+  for (const std::string &cpu : cpus)
+    options.isas.push_back(cpu == "native" ? getNativeLevel() : cpu);
+  llvm::sort(options.isas);
+  options.isas.erase(llvm::unique(options.isas), options.isas.end());
+}
+
+/// The ONNX node or the place in a file that `location` names.
+static std::string describe(Location location) {
+  if (auto name = dyn_cast<NameLoc>(location))
+    return "node '" + name.getName().str() + "'";
+  if (auto file = dyn_cast<FileLineColLoc>(location)) {
+    std::string place = file.getFilename().str();
+    if (file.getLine())
+      place += ":" + std::to_string(file.getLine()) + ":" +
+               std::to_string(file.getColumn());
+    return place;
+  }
+  if (auto fused = dyn_cast<FusedLoc>(location))
+    for (Location inner : fused.getLocations())
+      if (std::string text = describe(inner); !text.empty())
+        return text;
+  if (auto call = dyn_cast<CallSiteLoc>(location))
+    return describe(call.getCallee());
+  return {};
+}
+
+static void print(Diagnostic &diagnostic) {
+  StringRef severity = "error";
+  if (diagnostic.getSeverity() == DiagnosticSeverity::Warning)
+    severity = "warning";
+  else if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+    severity = "note";
+  std::string place = describe(diagnostic.getLocation());
+  llvm::errs() << "moec: " << severity << ": " << place
+               << (place.empty() ? "" : ": ") << diagnostic.str() << '\n';
+  for (Diagnostic &note : diagnostic.getNotes())
+    print(note);
+}
+
+bool compileWithDiagnostics(const CompileOptions &options) {
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  registerAllExtensions(registry);
+  moe::registerDialects(registry);
+  MLIRContext context(registry);
+  context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() != DiagnosticSeverity::Remark)
+      print(diagnostic);
+    return success();
+  });
+  return succeeded(compileModel(options, context));
+}

@@ -1,0 +1,436 @@
+//===- GraphBuilder.cpp - operations of the onnx dialect for a graph --------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "frontends/onnx/GraphBuilder.h"
+
+#include "dialects/moe/MoEDialect.h"
+#include "dialects/onnx/ONNXDialect.h"
+#include "frontends/onnx/Tensors.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/ScopedHashTable.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
+#include "onnx/defs/schema.h"
+
+using namespace mlir;
+using namespace mlir::onnx;
+
+namespace {
+
+/// Subgraphs nested deeper than this are refused.
+constexpr unsigned kMaxDepth = 64;
+
+/// The operators of a domain live in one dialect; the domain is part of the
+/// mnemonic unless it is the standard's.
+std::string getOperationName(const ::onnx::NodeProto &node) {
+  std::string domain =
+      node.domain().empty() ? std::string() : node.domain() + ".";
+  return "onnx." + domain + node.op_type();
+}
+
+class GraphBuilder {
+public:
+  GraphBuilder(StringRef folder, const ImportOptions &options,
+               WeightLocator &locator, MLIRContext *context)
+      : folder(folder), options(options), locator(locator), context(context),
+        builder(context) {}
+
+  LogicalResult buildMain(const ::onnx::GraphProto &graph, ModuleOp module);
+
+private:
+  using Scope = llvm::StringMap<Value>;
+
+  LogicalResult listUnknownOperators(const ::onnx::GraphProto &graph,
+                                     unsigned depth);
+  void collectTypes(const ::onnx::GraphProto &graph);
+  LogicalResult buildBody(const ::onnx::GraphProto &graph);
+  LogicalResult buildInitializer(const ::onnx::TensorProto &tensor);
+  FailureOr<Value> buildTensor(const ::onnx::TensorProto &tensor,
+                               StringRef name, Location location);
+  LogicalResult buildNode(const ::onnx::NodeProto &node);
+  LogicalResult addOperands(const ::onnx::NodeProto &node,
+                            const ::onnx::OpSchema *schema,
+                            OperationState &state);
+  LogicalResult addResults(const ::onnx::NodeProto &node,
+                           const ::onnx::OpSchema *schema,
+                           OperationState &state);
+  LogicalResult addAttributes(const ::onnx::NodeProto &node,
+                              const ::onnx::OpSchema *schema,
+                              OperationState &state);
+  LogicalResult buildRegions(const ::onnx::NodeProto &node, Operation *op);
+  FailureOr<Attribute> buildAttribute(const ::onnx::AttributeProto &attribute,
+                                      Location location);
+
+  Value lookup(StringRef name);
+  Location getLocation(const ::onnx::NodeProto &node);
+  Value getNoValue(Location location) {
+    return NoValueOp::create(builder, location, builder.getNoneType());
+  }
+
+  StringRef folder;
+  const ImportOptions &options;
+  WeightLocator &locator;
+  MLIRContext *context;
+  OpBuilder builder;
+  llvm::StringMap<RankedTensorType> types;
+  SmallVector<Scope> scopes;
+};
+
+Location GraphBuilder::getLocation(const ::onnx::NodeProto &node) {
+  std::string name = node.name();
+  if (name.empty())
+    name = node.output_size() > 0 ? node.output(0) : node.op_type();
+  return NameLoc::get(StringAttr::get(context, name));
+}
+
+Value GraphBuilder::lookup(StringRef name) {
+  for (Scope &scope : llvm::reverse(scopes))
+    if (Value value = scope.lookup(name))
+      return value;
+  return {};
+}
+
+LogicalResult
+GraphBuilder::listUnknownOperators(const ::onnx::GraphProto &graph,
+                                   unsigned depth) {
+  if (depth > kMaxDepth)
+    return emitError(UnknownLoc::get(context))
+           << "expected at most " << kMaxDepth << " levels of subgraphs";
+  bool known = true;
+  for (const ::onnx::NodeProto &node : graph.node()) {
+    std::string name = getOperationName(node);
+    if (!RegisteredOperationName::lookup(name, context)) {
+      InFlightDiagnostic error = emitError(getLocation(node));
+      error << "operator '" << node.op_type() << "' of domain '"
+            << (node.domain().empty() ? "ai.onnx" : node.domain())
+            << "' is not supported";
+      known = false;
+    }
+    for (const ::onnx::AttributeProto &attribute : node.attribute())
+      if (attribute.has_g() &&
+          failed(listUnknownOperators(attribute.g(), depth + 1)))
+        known = false;
+  }
+  return success(known);
+}
+
+void GraphBuilder::collectTypes(const ::onnx::GraphProto &graph) {
+  auto collect = [&](const auto &values) {
+    for (const ::onnx::ValueInfoProto &value : values)
+      if (RankedTensorType type = getTensorType(value.type(), context))
+        types[value.name()] = type;
+  };
+  collect(graph.input());
+  collect(graph.value_info());
+  collect(graph.output());
+  for (const ::onnx::NodeProto &node : graph.node())
+    for (const ::onnx::AttributeProto &attribute : node.attribute())
+      if (attribute.has_g())
+        collectTypes(attribute.g());
+}
+
+LogicalResult GraphBuilder::buildMain(const ::onnx::GraphProto &graph,
+                                      ModuleOp module) {
+  if (failed(listUnknownOperators(graph, 0)))
+    return failure();
+  collectTypes(graph);
+  llvm::StringSet<> initializers;
+  for (const ::onnx::TensorProto &tensor : graph.initializer())
+    initializers.insert(tensor.name());
+
+  SmallVector<Type> inputs;
+  SmallVector<Attribute> inputNames;
+  SmallVector<StringRef> arguments;
+  for (const ::onnx::ValueInfoProto &input : graph.input()) {
+    if (initializers.contains(input.name()))
+      continue;
+    RankedTensorType type = types.lookup(input.name());
+    if (!type)
+      return emitError(module.getLoc())
+             << "expected input '" << input.name()
+             << "' to be a tensor with a rank and a supported element type";
+    arguments.push_back(input.name());
+    inputs.push_back(type);
+    inputNames.push_back(builder.getStringAttr(input.name()));
+  }
+  builder.setInsertionPointToEnd(module.getBody());
+  auto function = func::FuncOp::create(builder, module.getLoc(), "main",
+                                       builder.getFunctionType(inputs, {}));
+  Block *entry = function.addEntryBlock();
+  builder.setInsertionPointToEnd(entry);
+  scopes.emplace_back();
+  for (auto [name, argument] :
+       llvm::zip_equal(arguments, entry->getArguments()))
+    scopes.back()[name] = argument;
+  if (failed(buildBody(graph)))
+    return failure();
+
+  SmallVector<Value> outputs;
+  for (const ::onnx::ValueInfoProto &output : graph.output()) {
+    Value value = lookup(output.name());
+    if (!value)
+      return emitError(module.getLoc())
+             << "output '" << output.name() << "' is never computed";
+    outputs.push_back(value);
+  }
+  func::ReturnOp::create(builder, module.getLoc(), outputs);
+  function.setFunctionType(
+      builder.getFunctionType(inputs, ValueRange(outputs).getTypes()));
+  for (auto [i, name] : llvm::enumerate(inputNames))
+    function.setArgAttr(i, moe::MoEDialect::kNameAttr, name);
+  for (auto [i, output] : llvm::enumerate(graph.output()))
+    function.setResultAttr(i, moe::MoEDialect::kNameAttr,
+                           builder.getStringAttr(output.name()));
+  return success();
+}
+
+LogicalResult GraphBuilder::buildBody(const ::onnx::GraphProto &graph) {
+  for (const ::onnx::TensorProto &tensor : graph.initializer())
+    if (failed(buildInitializer(tensor)))
+      return failure();
+  for (const ::onnx::NodeProto &node : graph.node())
+    if (failed(buildNode(node)))
+      return failure();
+  return success();
+}
+
+LogicalResult
+GraphBuilder::buildInitializer(const ::onnx::TensorProto &tensor) {
+  Location location =
+      NameLoc::get(StringAttr::get(context, tensor.name()));
+  FailureOr<Value> value = buildTensor(tensor, tensor.name(), location);
+  if (failed(value))
+    return failure();
+  scopes.back()[tensor.name()] = *value;
+  return success();
+}
+
+FailureOr<Value> GraphBuilder::buildTensor(const ::onnx::TensorProto &tensor,
+                                           StringRef name, Location location) {
+  FailureOr<RankedTensorType> type = getTensorType(tensor, location);
+  if (failed(type))
+    return failure();
+  FailureOr<std::optional<WeightPlace>> place =
+      locator.locate(tensor, name, location);
+  if (failed(place))
+    return failure();
+  bool isFloat = isa<FloatType>(type->getElementType());
+  int64_t limit = isFloat ? options.maxConstantElements
+                          : options.maxIntegerConstantElements;
+  if (*place && type->getNumElements() > limit) {
+    SmallVector<int64_t> strides(type->getRank(), 1);
+    for (int64_t i = type->getRank() - 1; i > 0; --i)
+      strides[i - 1] = strides[i] * type->getDimSize(i);
+    auto view = moe::ViewAttr::get(
+        context, builder.getStringAttr((*place)->file), (*place)->offset,
+        type->getElementType(), strides);
+    return moe::WeightOp::create(builder, location, *type,
+                                 builder.getStringAttr(name),
+                                 builder.getArrayAttr({view}))
+        .getResult();
+  }
+  FailureOr<DenseElementsAttr> value = readTensor(tensor, folder, location);
+  if (failed(value))
+    return failure();
+  return ConstantOp::create(builder, location, *type, *value).getResult();
+}
+
+LogicalResult GraphBuilder::buildNode(const ::onnx::NodeProto &node) {
+  Location location = getLocation(node);
+  if (node.domain().empty() && node.op_type() == "Constant") {
+    if (node.attribute_size() != 1 || !node.attribute(0).has_t())
+      return emitError(location) << "expected a constant tensor";
+    FailureOr<Value> value =
+        buildTensor(node.attribute(0).t(), node.output(0), location);
+    if (failed(value))
+      return failure();
+    scopes.back()[node.output(0)] = *value;
+    return success();
+  }
+  const ::onnx::OpSchema *schema =
+      ::onnx::OpSchemaRegistry::Schema(node.op_type(), node.domain());
+  OperationState state(location, getOperationName(node));
+  if (failed(addOperands(node, schema, state)) ||
+      failed(addResults(node, schema, state)) ||
+      failed(addAttributes(node, schema, state)))
+    return failure();
+  for (const ::onnx::AttributeProto &attribute : node.attribute())
+    if (attribute.has_g())
+      state.addRegion();
+  Operation *op = builder.create(state);
+  if (failed(buildRegions(node, op)))
+    return failure();
+  for (auto [name, result] : llvm::zip(node.output(), op->getResults()))
+    if (!name.empty())
+      scopes.back()[name] = result;
+  return success();
+}
+
+LogicalResult GraphBuilder::addOperands(const ::onnx::NodeProto &node,
+                                        const ::onnx::OpSchema *schema,
+                                        OperationState &state) {
+  for (const std::string &name : node.input()) {
+    Value value = name.empty() ? getNoValue(state.location) : lookup(name);
+    if (!value)
+      return emitError(state.location)
+             << "operand '" << name << "' is not computed before its use";
+    state.operands.push_back(value);
+  }
+  // Trailing optional operands may be left out altogether.
+  bool variadic = schema && !schema->inputs().empty() &&
+                  schema->inputs().back().GetOption() ==
+                      ::onnx::OpSchema::Variadic;
+  if (schema && !variadic)
+    while (state.operands.size() < schema->inputs().size())
+      state.operands.push_back(getNoValue(state.location));
+  return success();
+}
+
+LogicalResult GraphBuilder::addResults(const ::onnx::NodeProto &node,
+                                       const ::onnx::OpSchema *schema,
+                                       OperationState &state) {
+  for (const std::string &name : node.output()) {
+    if (name.empty()) {
+      state.types.push_back(builder.getNoneType());
+      continue;
+    }
+    RankedTensorType type = types.lookup(name);
+    if (!type)
+      return emitError(state.location)
+             << "the shape of result '" << name
+             << "' cannot be inferred; export the model with static ranks";
+    state.types.push_back(type);
+  }
+  bool variadic = schema && !schema->outputs().empty() &&
+                  schema->outputs().back().GetOption() ==
+                      ::onnx::OpSchema::Variadic;
+  if (schema && !variadic)
+    while (state.types.size() < schema->outputs().size())
+      state.types.push_back(builder.getNoneType());
+  return success();
+}
+
+/// Whether `attribute` only states the default of its operator.
+bool isDefault(const ::onnx::AttributeProto &attribute,
+               const ::onnx::OpSchema *schema) {
+  if (!schema)
+    return false;
+  auto found = schema->attributes().find(attribute.name());
+  if (found == schema->attributes().end())
+    return false;
+  const ::onnx::AttributeProto &value = found->second.default_value;
+  if (value.type() != attribute.type())
+    return false;
+  switch (attribute.type()) {
+  case ::onnx::AttributeProto::INT:
+    return value.i() == attribute.i();
+  case ::onnx::AttributeProto::FLOAT:
+    return value.f() == attribute.f();
+  case ::onnx::AttributeProto::STRING:
+    return value.s() == attribute.s();
+  default:
+    return false;
+  }
+}
+
+LogicalResult GraphBuilder::addAttributes(const ::onnx::NodeProto &node,
+                                          const ::onnx::OpSchema *schema,
+                                          OperationState &state) {
+  for (const ::onnx::AttributeProto &attribute : node.attribute()) {
+    if (attribute.has_g() || isDefault(attribute, schema))
+      continue;
+    FailureOr<Attribute> value = buildAttribute(attribute, state.location);
+    if (failed(value))
+      return failure();
+    state.addAttribute(attribute.name(), *value);
+  }
+  return success();
+}
+
+FailureOr<Attribute>
+GraphBuilder::buildAttribute(const ::onnx::AttributeProto &attribute,
+                             Location location) {
+  switch (attribute.type()) {
+  case ::onnx::AttributeProto::INT:
+    return Attribute(builder.getI64IntegerAttr(attribute.i()));
+  case ::onnx::AttributeProto::FLOAT:
+    return Attribute(builder.getF32FloatAttr(attribute.f()));
+  case ::onnx::AttributeProto::STRING:
+    return Attribute(builder.getStringAttr(attribute.s()));
+  case ::onnx::AttributeProto::INTS:
+    return Attribute(builder.getDenseI64ArrayAttr(
+        SmallVector<int64_t>(attribute.ints().begin(),
+                             attribute.ints().end())));
+  case ::onnx::AttributeProto::FLOATS:
+    return Attribute(builder.getDenseF32ArrayAttr(SmallVector<float>(
+        attribute.floats().begin(), attribute.floats().end())));
+  case ::onnx::AttributeProto::STRINGS: {
+    SmallVector<StringRef> strings(attribute.strings().begin(),
+                                   attribute.strings().end());
+    return Attribute(builder.getStrArrayAttr(strings));
+  }
+  case ::onnx::AttributeProto::TENSOR: {
+    FailureOr<DenseElementsAttr> value =
+        readTensor(attribute.t(), folder, location);
+    if (failed(value))
+      return failure();
+    return Attribute(*value);
+  }
+  default:
+    return emitError(location) << "attribute '" << attribute.name()
+                               << "' has a kind that is not supported";
+  }
+}
+
+LogicalResult GraphBuilder::buildRegions(const ::onnx::NodeProto &node,
+                                         Operation *op) {
+  // ODS lists regions by the alphabetical order of their attributes.
+  SmallVector<const ::onnx::AttributeProto *> bodies;
+  for (const ::onnx::AttributeProto &attribute : node.attribute())
+    if (attribute.has_g())
+      bodies.push_back(&attribute);
+  llvm::sort(bodies, [](const auto *a, const auto *b) {
+    return a->name() < b->name();
+  });
+  for (auto [attribute, region] : llvm::zip_equal(bodies, op->getRegions())) {
+    OpBuilder::InsertionGuard guard(builder);
+    Block *block = builder.createBlock(&region);
+    scopes.emplace_back();
+    for (const ::onnx::ValueInfoProto &input : attribute->g().input()) {
+      RankedTensorType type = types.lookup(input.name());
+      if (!type)
+        return emitError(op->getLoc())
+               << "the shape of '" << input.name() << "' cannot be inferred";
+      scopes.back()[input.name()] = block->addArgument(type, op->getLoc());
+    }
+    if (failed(buildBody(attribute->g())))
+      return failure();
+    SmallVector<Value> results;
+    for (const ::onnx::ValueInfoProto &output : attribute->g().output()) {
+      Value value = lookup(output.name());
+      if (!value)
+        return emitError(op->getLoc())
+               << "output '" << output.name() << "' is never computed";
+      results.push_back(value);
+    }
+    YieldOp::create(builder, op->getLoc(), results);
+    scopes.pop_back();
+  }
+  return success();
+}
+
+} // namespace
+
+LogicalResult mlir::onnx::buildGraph(const ::onnx::ModelProto &model,
+                               StringRef folder, const ImportOptions &options,
+                               WeightLocator &locator, ModuleOp module) {
+  return GraphBuilder(folder, options, locator, module.getContext())
+      .buildMain(model.graph(), module);
+}

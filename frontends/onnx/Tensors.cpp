@@ -1,0 +1,166 @@
+//===- Tensors.cpp - ONNX types and tensors as MLIR types and attributes ----===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "frontends/onnx/Tensors.h"
+
+#include "dialects/onnx/ONNXDialect.h"
+#include "frontends/onnx/WeightLocator.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+
+Type mlir::onnx::getElementType(int32_t dataType, MLIRContext *context) {
+  auto integer = [&](unsigned width, bool isUnsigned = false) -> Type {
+    return IntegerType::get(context, width,
+                            isUnsigned ? IntegerType::Unsigned
+                                       : IntegerType::Signless);
+  };
+  switch (dataType) {
+  case ::onnx::TensorProto::FLOAT:
+    return Float32Type::get(context);
+  case ::onnx::TensorProto::DOUBLE:
+    return Float64Type::get(context);
+  case ::onnx::TensorProto::FLOAT16:
+    return Float16Type::get(context);
+  case ::onnx::TensorProto::BFLOAT16:
+    return BFloat16Type::get(context);
+  case ::onnx::TensorProto::BOOL:
+    return integer(1);
+  case ::onnx::TensorProto::INT8:
+    return integer(8);
+  case ::onnx::TensorProto::INT16:
+    return integer(16);
+  case ::onnx::TensorProto::INT32:
+    return integer(32);
+  case ::onnx::TensorProto::INT64:
+    return integer(64);
+  case ::onnx::TensorProto::UINT8:
+    return integer(8, true);
+  case ::onnx::TensorProto::UINT16:
+    return integer(16, true);
+  case ::onnx::TensorProto::UINT32:
+    return integer(32, true);
+  case ::onnx::TensorProto::UINT64:
+    return integer(64, true);
+  default:
+    return {};
+  }
+}
+
+RankedTensorType mlir::onnx::getTensorType(const ::onnx::TypeProto &type,
+                                     MLIRContext *context) {
+  if (!type.has_tensor_type() || !type.tensor_type().has_shape())
+    return {};
+  Type element = getElementType(type.tensor_type().elem_type(), context);
+  if (!element)
+    return {};
+  SmallVector<int64_t> shape;
+  SmallVector<StringAttr> symbols;
+  bool named = false;
+  for (const auto &dim : type.tensor_type().shape().dim()) {
+    bool isStatic = dim.has_dim_value() && dim.dim_value() >= 0;
+    shape.push_back(isStatic ? dim.dim_value() : ShapedType::kDynamic);
+    symbols.push_back(StringAttr::get(
+        context, isStatic ? std::string() : dim.dim_param()));
+    named |= !symbols.back().empty();
+  }
+  Attribute encoding;
+  if (named)
+    encoding = DimsAttr::get(context, symbols);
+  return RankedTensorType::get(shape, element, encoding);
+}
+
+FailureOr<RankedTensorType>
+mlir::onnx::getTensorType(const ::onnx::TensorProto &tensor, Location location) {
+  Type element = getElementType(tensor.data_type(), location.getContext());
+  if (!element)
+    return emitError(location)
+           << "tensor '" << tensor.name() << "' has element type "
+           << tensor.data_type() << ", which is not supported";
+  if (failed(getElementCount(tensor, location)))
+    return failure();
+  return RankedTensorType::get(
+      SmallVector<int64_t>(tensor.dims().begin(), tensor.dims().end()),
+      element);
+}
+
+/// Copies numbers from one of the typed lists of a TensorProto.
+template <typename Stored, typename List>
+static void append(std::string &bytes, const List &list) {
+  for (auto value : list) {
+    Stored number = static_cast<Stored>(value);
+    bytes.append(reinterpret_cast<const char *>(&number), sizeof(number));
+  }
+}
+
+/// The numbers of a tensor that are stored in typed lists, as plain bytes.
+static std::string readLists(const ::onnx::TensorProto &tensor) {
+  std::string bytes;
+  append<float>(bytes, tensor.float_data());
+  append<double>(bytes, tensor.double_data());
+  append<int64_t>(bytes, tensor.int64_data());
+  switch (tensor.data_type()) {
+  case ::onnx::TensorProto::UINT32:
+    append<uint32_t>(bytes, tensor.uint64_data());
+    break;
+  case ::onnx::TensorProto::UINT64:
+    append<uint64_t>(bytes, tensor.uint64_data());
+    break;
+  case ::onnx::TensorProto::INT32:
+    append<int32_t>(bytes, tensor.int32_data());
+    break;
+  default: // Narrow types share the list of int32.
+    if (mlir::onnx::getElementBytes(tensor) == 2)
+      append<uint16_t>(bytes, tensor.int32_data());
+    else
+      append<uint8_t>(bytes, tensor.int32_data());
+  }
+  return bytes;
+}
+
+FailureOr<DenseElementsAttr> mlir::onnx::readTensor(const ::onnx::TensorProto &tensor,
+                                              StringRef folder,
+                                              Location location) {
+  FailureOr<RankedTensorType> type = getTensorType(tensor, location);
+  if (failed(type))
+    return failure();
+  int64_t expected = type->getNumElements() * getElementBytes(tensor);
+  std::string bytes;
+  if (tensor.data_location() == ::onnx::TensorProto::EXTERNAL) {
+    WeightLocator locator;
+    SmallString<256> model(folder);
+    llvm::sys::path::append(model, "model.onnxtxt");
+    if (failed(locator.scan(model, location)))
+      return failure();
+    auto place = locator.locate(tensor, tensor.name(), location);
+    if (failed(place))
+      return failure();
+    SmallString<256> path(folder);
+    llvm::sys::path::append(path, (*place)->file);
+    auto buffer = llvm::MemoryBuffer::getFileSlice(path, expected,
+                                                   (*place)->offset);
+    if (!buffer)
+      return emitError(location)
+             << "cannot read '" << path << "': " << buffer.getError().message();
+    bytes = (*buffer)->getBuffer().str();
+  } else {
+    bytes = tensor.has_raw_data() ? tensor.raw_data() : readLists(tensor);
+  }
+  if (static_cast<int64_t>(bytes.size()) != expected)
+    return emitError(location)
+           << "expected " << expected << " bytes for tensor '" << tensor.name()
+           << "' of type " << *type << ", got " << bytes.size();
+  ArrayRef<char> raw(bytes.data(), bytes.size());
+  if (!type->getElementType().isInteger(1))
+    return DenseElementsAttr::getFromRawBuffer(*type, raw);
+  SmallVector<bool> values(raw.begin(), raw.end());
+  return DenseElementsAttr::get(*type, values);
+}
