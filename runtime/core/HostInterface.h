@@ -1,4 +1,5 @@
-//===- HostInterface.h - what generated code and the runtime share ----------===//
+//===- HostInterface.h - what generated code and the runtime share
+//----------===//
 //
 // Part of moec, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -54,8 +55,7 @@ typedef struct {
   void (*release)(void *memory);
   /* Runs `body` over [0, count) in pieces of at least `grain` iterations on the
      threads of the session and returns when all are done. */
-  void (*parallel)(MoertBody body, void *context, int64_t count,
-                   int64_t grain);
+  void (*parallel)(MoertBody body, void *context, int64_t count, int64_t grain);
   /* Records an error of the run; the first one wins. On the thread that called
      moert_main it does not return: the run ends there. In a parallel body it
      returns, the body goes on with in-range values, and the run ends after the

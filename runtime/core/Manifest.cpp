@@ -1,0 +1,145 @@
+//===- Manifest.cpp - what an artifact says about itself ------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/core/Manifest.h"
+
+#include <nlohmann/json.hpp>
+
+using namespace moert;
+using nlohmann::json;
+
+/// More dimensions than any operator needs; bounds what a manifest can ask for.
+static constexpr size_t kMaxRank = 64;
+
+namespace {
+struct DtypeRow {
+  moe_dtype_t dtype;
+  const char *name;
+  size_t bytes;
+};
+} // namespace
+
+static const DtypeRow kDtypes[] = {
+    {MOE_DTYPE_F32, "f32", 4},  {MOE_DTYPE_F64, "f64", 8},
+    {MOE_DTYPE_F16, "f16", 2},  {MOE_DTYPE_BF16, "bf16", 2},
+    {MOE_DTYPE_I8, "i8", 1},    {MOE_DTYPE_I16, "i16", 2},
+    {MOE_DTYPE_I32, "i32", 4},  {MOE_DTYPE_I64, "i64", 8},
+    {MOE_DTYPE_U8, "ui8", 1},   {MOE_DTYPE_U16, "ui16", 2},
+    {MOE_DTYPE_U32, "ui32", 4}, {MOE_DTYPE_U64, "ui64", 8},
+    {MOE_DTYPE_BOOL, "i1", 1},
+};
+
+extern "C" size_t moe_dtype_size(moe_dtype_t dtype) {
+  for (const DtypeRow &row : kDtypes)
+    if (row.dtype == dtype)
+      return row.bytes;
+  return 0;
+}
+
+extern "C" const char *moe_dtype_name(moe_dtype_t dtype) {
+  for (const DtypeRow &row : kDtypes)
+    if (row.dtype == dtype)
+      return row.name;
+  return nullptr;
+}
+
+bool moert::parseDtype(const std::string &name, moe_dtype_t &result) {
+  for (const DtypeRow &row : kDtypes)
+    if (name == row.name) {
+      result = row.dtype;
+      return true;
+    }
+  return false;
+}
+
+static std::string describeDims(const char *dtype,
+                                const std::vector<std::string> &dims) {
+  std::string text = dtype ? dtype : "unknown type";
+  text += "[";
+  for (size_t i = 0; i < dims.size(); ++i)
+    text += (i ? " x " : "") + dims[i];
+  return text + "]";
+}
+
+std::string moert::describe(moe_dtype_t dtype, uint32_t rank,
+                            const int64_t *dims) {
+  std::vector<std::string> texts;
+  for (uint32_t i = 0; i < rank; ++i)
+    texts.push_back(std::to_string(dims[i]));
+  return describeDims(moe_dtype_name(dtype), texts);
+}
+
+std::string ValueInfo::str() const {
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < dims.size(); ++i)
+    texts.push_back(dims[i] >= 0         ? std::to_string(dims[i])
+                    : symbols[i].empty() ? "?"
+                                         : symbols[i]);
+  return describeDims(moe_dtype_name(dtype), texts);
+}
+
+static Status malformed(const std::string &what) {
+  return Status(MOE_ERROR_ARTIFACT, "malformed manifest: " + what);
+}
+
+static Status parseValue(const json &entry, ValueInfo &value) {
+  if (!entry.is_object() || !entry.contains("name") ||
+      !entry["name"].is_string() || !entry.contains("type") ||
+      !entry["type"].is_string() || !entry.contains("dims") ||
+      !entry["dims"].is_array())
+    return malformed("expected 'name', 'type' and 'dims' of each value");
+  value.name = entry["name"].get<std::string>();
+  std::string type = entry["type"].get<std::string>();
+  if (!parseDtype(type, value.dtype))
+    return malformed("value '" + value.name + "' has the unknown type '" +
+                     type + "'");
+  if (entry["dims"].size() > kMaxRank)
+    return malformed("value '" + value.name + "' has too many dimensions");
+  for (const json &dim : entry["dims"]) {
+    if (dim.is_number_integer() && dim.get<int64_t>() >= 0) {
+      value.dims.push_back(dim.get<int64_t>());
+      value.symbols.emplace_back();
+    } else if (dim.is_string()) {
+      value.dims.push_back(-1);
+      value.symbols.push_back(dim.get<std::string>());
+    } else {
+      return malformed("value '" + value.name +
+                       "' has an extent that is no number and no name");
+    }
+  }
+  return Status();
+}
+
+static Status parseValues(const json &manifest, const char *key,
+                          std::vector<ValueInfo> &values) {
+  if (!manifest.contains(key) || !manifest[key].is_array())
+    return malformed(std::string("expected an array '") + key + "'");
+  for (const json &entry : manifest[key]) {
+    values.emplace_back();
+    Status status = parseValue(entry, values.back());
+    if (!status.ok())
+      return status;
+  }
+  for (ValueInfo &value : values)
+    for (const std::string &symbol : value.symbols)
+      value.symbolPointers.push_back(symbol.c_str());
+  return Status();
+}
+
+Status Manifest::parse(const std::string &text, Manifest &result) {
+  json manifest = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!manifest.is_object())
+    return malformed("expected a JSON object");
+  if (!manifest.contains("host_interface") ||
+      !manifest["host_interface"].is_number_unsigned())
+    return malformed("expected a number 'host_interface'");
+  result.hostInterface = manifest["host_interface"].get<uint32_t>();
+  Status status = parseValues(manifest, "inputs", result.inputs);
+  if (status.ok())
+    status = parseValues(manifest, "outputs", result.outputs);
+  return status;
+}

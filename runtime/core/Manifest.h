@@ -1,0 +1,50 @@
+//===- Manifest.h - what an artifact says about itself --------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RUNTIME_CORE_MANIFEST_H
+#define RUNTIME_CORE_MANIFEST_H
+
+#include "runtime/format/Status.h"
+
+#include <string>
+#include <vector>
+
+namespace moert {
+
+/// An input or output of a program.
+struct ValueInfo {
+  std::string name;
+  moe_dtype_t dtype;
+  /// -1: known at run time only.
+  std::vector<int64_t> dims;
+  /// The name of each extent, or "".
+  std::vector<std::string> symbols;
+  /// `symbols` for the C interface.
+  std::vector<const char *> symbolPointers;
+
+  /// Such as `f32[batch x 8]`.
+  std::string str() const;
+};
+
+/// The part of the manifest that running a program needs.
+struct Manifest {
+  uint32_t hostInterface = 0;
+  std::vector<ValueInfo> inputs;
+  std::vector<ValueInfo> outputs;
+
+  static Status parse(const std::string &json, Manifest &result);
+};
+
+/// False if there is no type of this name.
+bool parseDtype(const std::string &name, moe_dtype_t &result);
+
+/// Such as `f32[2 x 8]`.
+std::string describe(moe_dtype_t dtype, uint32_t rank, const int64_t *dims);
+
+} // namespace moert
+
+#endif // RUNTIME_CORE_MANIFEST_H

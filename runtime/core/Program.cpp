@@ -1,0 +1,104 @@
+//===- Program.cpp - an open artifact -------------------------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/core/Program.h"
+
+#include "runtime/core/Session.h"
+#include "runtime/device/cpu/InstructionSets.h"
+
+#include <cstdlib>
+
+using namespace moert;
+
+static std::string listCode(const Reader &reader) {
+  std::string list;
+  for (const Section &section : reader.getSections())
+    if (section.kind == SectionKind::Code)
+      list += (list.empty() ? "" : ", ") + section.name;
+  return list.empty() ? "none" : list;
+}
+
+Status Program::chooseCode(const Reader &reader, std::string wanted,
+                           const Section *&result) {
+  if (wanted.empty())
+    if (const char *override = std::getenv("MOE_ISA"))
+      wanted = override;
+  result = nullptr;
+  for (const Section &section : reader.getSections()) {
+    if (section.kind != SectionKind::Code)
+      continue;
+    if (wanted.empty() ? isSupported(section.name) &&
+                             (!result || getLevelOrder(section.name) >
+                                             getLevelOrder(result->name))
+                       : section.name == wanted)
+      result = &section;
+  }
+  if (!result && !wanted.empty())
+    return Status(MOE_ERROR_UNSUPPORTED,
+                  "'" + reader.getPath() + "' has no code for '" + wanted +
+                      "', only for: " + listCode(reader));
+  if (!result || !isSupported(result->name))
+    return Status(MOE_ERROR_UNSUPPORTED,
+                  "this machine supports none of the instruction sets of '" +
+                      reader.getPath() +
+                      "': " + (result ? result->name : listCode(reader)));
+  isa = result->name;
+  return Status();
+}
+
+Status Program::open(const std::string &path, const Options &options,
+                     std::shared_ptr<const Program> &result) {
+  Reader reader;
+  Status status = Reader::open(path, reader);
+  if (!status.ok())
+    return status;
+  auto program = std::make_shared<Program>();
+  status =
+      reader.read(*reader.find(SectionKind::Manifest), program->manifestText);
+  if (!status.ok())
+    return status;
+  status = Manifest::parse(program->manifestText, program->manifest);
+  if (!status.ok())
+    return Status(status.code(), "'" + path + "': " + status.message());
+  if (program->manifest.hostInterface != MOERT_HOST_VERSION)
+    return Status(MOE_ERROR_UNSUPPORTED,
+                  "'" + path + "' needs host interface " +
+                      std::to_string(program->manifest.hostInterface) +
+                      ", this runtime has " +
+                      std::to_string(MOERT_HOST_VERSION) +
+                      "; compile the model again");
+
+  const Section *code;
+  status = program->chooseCode(reader, options.isa, code);
+  if (!status.ok())
+    return status;
+  // Sections that nothing needs are checked all the same: a damaged file is
+  // refused as a whole.
+  std::string elf;
+  const Section *weights = nullptr;
+  for (const Section &section : reader.getSections()) {
+    if (&section == code)
+      status = reader.read(section, elf);
+    else if (section.kind == SectionKind::Weights)
+      weights = &section;
+    else if (section.kind != SectionKind::Manifest)
+      status = reader.verify(section);
+    if (!status.ok())
+      return status;
+  }
+  if (weights) {
+    status = program->weights.load(reader, *weights, options.weightsMode,
+                                   options.verifyWeights);
+    if (!status.ok())
+      return status;
+  }
+  status = program->code.load(program->isa, elf, &Session::getHost(),
+                              program->weights.getData());
+  if (status.ok())
+    result = std::move(program);
+  return status;
+}

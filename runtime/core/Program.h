@@ -1,0 +1,51 @@
+//===- Program.h - an open artifact ---------------------------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RUNTIME_CORE_PROGRAM_H
+#define RUNTIME_CORE_PROGRAM_H
+
+#include "runtime/core/CodeObject.h"
+#include "runtime/core/Manifest.h"
+#include "runtime/core/Weights.h"
+
+#include <memory>
+
+namespace moert {
+
+/// Code and weights of an artifact; nothing in it changes after `open`.
+class Program {
+public:
+  struct Options {
+    bool verifyWeights = true;
+    moe_weights_mode_t weightsMode = MOE_WEIGHTS_READ;
+    /// Empty: the highest level that this machine supports.
+    std::string isa;
+  };
+
+  static Status open(const std::string &path, const Options &options,
+                     std::shared_ptr<const Program> &result);
+
+  const Manifest &getManifest() const { return manifest; }
+  const std::string &getManifestText() const { return manifestText; }
+  const std::string &getIsa() const { return isa; }
+  CodeObject::Main getMain() const { return code.getMain(); }
+
+private:
+  Status chooseCode(const Reader &reader, std::string wanted,
+                    const Section *&result);
+
+  std::string manifestText;
+  Manifest manifest;
+  std::string isa;
+  // Code goes before the weights that it points to.
+  Weights weights;
+  CodeObject code;
+};
+
+} // namespace moert
+
+#endif // RUNTIME_CORE_PROGRAM_H
