@@ -18,4 +18,6 @@ config.substitutions += [
     ("%source", config.moec_source),
     ("%build", config.moec_build),
     ("%python", config.python),
+    ("%cmake", config.cmake),
+    ("%llvm", config.llvm_prefix),
 ]
