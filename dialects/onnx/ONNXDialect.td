@@ -71,6 +71,14 @@ def ONNX_NoValueOp : ONNX_Op<"NoValue", [Pure, ConstantLike]> {
 
 def ONNX_YieldOp : ONNX_Op<"Yield", [Pure, Terminator, ReturnLike]> {
   let summary = "ends the body of `onnx.If`, `onnx.Loop` and `onnx.Scan`";
+  let description = [{
+    The operands are the outputs of the subgraph, in its order.
+
+    Example:
+    ```mlir
+    onnx.Yield %condition, %state : tensor<i1>, tensor<?x64xf32>
+    ```
+  }];
   let arguments = (ins Variadic<AnyType>:$operands);
   let assemblyFormat = "($operands^ `:` type($operands))? attr-dict";
 }

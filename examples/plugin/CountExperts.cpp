@@ -30,9 +30,9 @@ struct CountExperts : PassWrapper<CountExperts, OperationPass<>> {
 
   void runOnOperation() override {
     getOperation()->walk([](moe::FusedFFNOp op) {
-      op.emitRemark("runs ") << op.getDown().getType().getDimSize(0)
-                             << " experts of width "
-                             << op.getDown().getType().getDimSize(1);
+      op.emitRemark("runs ")
+          << op.getDown().getType().getDimSize(0) << " experts of width "
+          << op.getDown().getType().getDimSize(1);
     });
     markAllAnalysesPreserved();
   }

@@ -1,5 +1,4 @@
-//===- HostInterface.h - what generated code and the runtime share
-//----------===//
+//===- HostInterface.h - what generated code and the runtime share ----------===//
 //
 // Part of moec, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
