@@ -1,0 +1,44 @@
+//===- ElementConversion.h - element types of weights ---------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COMPILER_ARTIFACT_ELEMENTCONVERSION_H
+#define COMPILER_ARTIFACT_ELEMENTCONVERSION_H
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mlir::moe {
+
+/// How a number is stored.
+enum class ElementKind {
+  F16,
+  BF16,
+  F32,
+  F64,
+  I8,
+  I16,
+  I32,
+  I64,
+  U8,
+  U16,
+  U32,
+  U64
+};
+
+unsigned getByteSize(ElementKind kind);
+
+/// Reads `count` elements that lie `sourceStride` elements apart and writes
+/// them side by side. Float to float rounds to nearest even; a float becomes an
+/// integer by truncation towards zero, clamped to its range.
+using ConvertFunction = void (*)(const char *source, int64_t sourceStride,
+                                 char *target, size_t count);
+
+ConvertFunction getConversion(ElementKind from, ElementKind to);
+
+} // namespace mlir::moe
+
+#endif // COMPILER_ARTIFACT_ELEMENTCONVERSION_H

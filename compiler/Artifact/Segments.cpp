@@ -1,0 +1,151 @@
+//===- Segments.cpp - what the weights section of an artifact holds -------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Artifact/Segments.h"
+
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+static std::optional<ElementKind> getElementKind(Type type) {
+  if (type.isF16())
+    return ElementKind::F16;
+  if (type.isBF16())
+    return ElementKind::BF16;
+  if (type.isF32())
+    return ElementKind::F32;
+  if (type.isF64())
+    return ElementKind::F64;
+  auto integer = dyn_cast<IntegerType>(type);
+  if (!integer)
+    return std::nullopt;
+  bool isUnsigned = integer.isUnsigned();
+  switch (integer.getWidth()) {
+  case 1:
+    return ElementKind::U8;
+  case 8:
+    return isUnsigned ? ElementKind::U8 : ElementKind::I8;
+  case 16:
+    return isUnsigned ? ElementKind::U16 : ElementKind::I16;
+  case 32:
+    return isUnsigned ? ElementKind::U32 : ElementKind::I32;
+  case 64:
+    return isUnsigned ? ElementKind::U64 : ElementKind::I64;
+  default:
+    return std::nullopt;
+  }
+}
+
+const WeightFile *SegmentTable::openFile(kern::SegmentOp op, StringRef name,
+                                         StringRef folder) {
+  std::unique_ptr<WeightFile> &file = files[name];
+  if (file)
+    return file.get();
+  SmallString<128> path(name);
+  if (llvm::sys::path::is_relative(path) && !folder.empty()) {
+    path = folder;
+    llvm::sys::path::append(path, name);
+  }
+  auto opened = std::make_unique<WeightFile>();
+  if (llvm::Error error = opened->open(path.str().str())) {
+    op.emitError() << "weight '" << op.getWeightName()
+                   << "': " << llvm::toString(std::move(error));
+    return nullptr;
+  }
+  file = std::move(opened);
+  return file.get();
+}
+
+LogicalResult SegmentTable::addSource(kern::SegmentOp op, ArrayAttr views,
+                                      StringRef folder, SegmentPlan &plan) {
+  WeightSource &source = plan.sources.emplace_back();
+  for (Attribute attribute : views) {
+    auto view = dyn_cast<ViewAttr>(attribute);
+    if (!view)
+      return op.emitError() << "expected #moe.view, got " << attribute;
+    std::optional<ElementKind> element = getElementKind(view.getElement());
+    if (!element || view.getOffset() < 0)
+      return op.emitError() << "expected a view of plain numbers at an offset "
+                               "of at least 0, got "
+                            << attribute;
+    const WeightFile *file = openFile(op, view.getFile().getValue(), folder);
+    if (!file)
+      return failure();
+    source.push_back({file, static_cast<uint64_t>(view.getOffset()), *element,
+                      view.getStrides().vec()});
+  }
+  return success();
+}
+
+FailureOr<Segment> SegmentTable::makeSegment(kern::SegmentOp op,
+                                             StringRef folder) {
+  auto type = dyn_cast<ShapedType>(op.getType());
+  auto sourceType = dyn_cast<ShapedType>(op.getSourceType());
+  if (!type || !sourceType || !type.hasStaticShape() ||
+      !sourceType.hasStaticShape())
+    return op.emitError() << "expected static shapes, got " << op.getType()
+                          << " from " << op.getSourceType();
+  std::optional<ElementKind> element = getElementKind(type.getElementType());
+  if (!element)
+    return op.emitError() << "expected an element type of plain numbers, got "
+                          << type.getElementType();
+
+  Segment segment;
+  segment.op = op;
+  segment.plan.name = op.getWeightName().str();
+  segment.plan.shape = sourceType.getShape().vec();
+  segment.plan.element = *element;
+  if (auto packed = op.getPacked())
+    segment.plan.layout = PanelLayout{packed->getColumns(), packed->getDepth()};
+  for (Attribute attribute : op.getSources()) {
+    auto views = dyn_cast<ArrayAttr>(attribute);
+    if (!views || views.empty())
+      return op.emitError()
+             << "expected arrays of #moe.view, got " << attribute;
+    if (failed(addSource(op, views, folder, segment.plan)))
+      return failure();
+  }
+
+  llvm::Expected<uint64_t> bytes = checkSegment(segment.plan);
+  if (!bytes)
+    return op.emitError() << llvm::toString(bytes.takeError());
+  // The size of the type cannot overflow: it must equal a checked number.
+  uint64_t expected = getByteSize(*element) * type.getNumElements();
+  if (*bytes != expected)
+    return op.emitError() << "expected " << expected << " bytes for " << type
+                          << ", got " << *bytes << " from its sources";
+  segment.offset = op.getOffset();
+  segment.bytes = *bytes;
+  return segment;
+}
+
+LogicalResult SegmentTable::collect(ModuleOp module, StringRef folder) {
+  for (auto op : module.getOps<kern::SegmentOp>()) {
+    FailureOr<Segment> segment = makeSegment(op, folder);
+    if (failed(segment))
+      return failure();
+    segments.push_back(std::move(*segment));
+  }
+  llvm::sort(segments, [](const Segment &left, const Segment &right) {
+    return std::tie(left.offset, left.bytes, left.plan.name) <
+           std::tie(right.offset, right.bytes, right.plan.name);
+  });
+  uint64_t end = 0;
+  for (Segment &segment : segments) {
+    if (static_cast<int64_t>(segment.offset) < 0 || segment.offset < end)
+      return segment.op.emitError()
+             << "expected an offset of at least " << end << ", got "
+             << static_cast<int64_t>(segment.offset);
+    end = segment.offset + segment.bytes;
+  }
+  return success();
+}
+
+uint64_t SegmentTable::getBytes() const {
+  return segments.empty() ? 0 : segments.back().offset + segments.back().bytes;
+}
