@@ -29,6 +29,7 @@ void moe::registerDialects(DialectRegistry &registry) {
 
 void moe::registerPasses() {
   registerConvertPasses();
+  registerConvertPipelines();
   registerFusePasses();
   registerPlanPasses();
   registerTargetCommonPasses();

@@ -32,6 +32,9 @@ def MoE_Dialect : Dialect {
 
     /// Discardable attribute of function arguments and results: their name in the model.
     static constexpr llvm::StringLiteral kNameAttr = "moe.name";
+
+    /// The same: names of their dynamic dimensions, empty where there is none.
+    static constexpr llvm::StringLiteral kDimsAttr = "moe.dims";
   }];
 }
 

@@ -19,6 +19,13 @@ namespace mlir::moe {
 #define GEN_PASS_REGISTRATION
 #include "passes/convert/Passes.h.inc"
 
+/// From onnx operators to level 1 of moe, linalg and tensor; registered as
+/// `moe-convert-pipeline`.
+void buildConvertPipeline(OpPassManager &manager);
+
+/// Registers it.
+void registerConvertPipelines();
+
 } // namespace mlir::moe
 
 #endif // PASSES_CONVERT_PASSES_H

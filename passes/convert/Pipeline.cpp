@@ -6,3 +6,21 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/convert/Passes.h"
+
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+void moe::buildConvertPipeline(OpPassManager &manager) {
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+  manager.addPass(createConvertONNXToLinalg());
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+}
+
+void moe::registerConvertPipelines() {
+  PassPipelineRegistration<>("moe-convert-pipeline",
+                             "turns onnx operators into moe, linalg and tensor",
+                             buildConvertPipeline);
+}

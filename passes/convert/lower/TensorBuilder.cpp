@@ -13,8 +13,8 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-static RankedTensorType getType(Value tensor) {
-  return cast<RankedTensorType>(tensor.getType());
+static RankedTensorType getTensorType(Value tensor) {
+  return mlir::cast<RankedTensorType>(tensor.getType());
 }
 
 Value TensorBuilder::empty(ArrayRef<OpFoldResult> sizes, Type element) {
@@ -50,11 +50,11 @@ Value TensorBuilder::map(ValueRange inputs, Type element, Body body,
                          ArrayRef<int64_t> uncertain) {
   int64_t rank = 0;
   for (Value input : inputs)
-    rank = std::max(rank, getType(input).getRank());
+    rank = std::max(rank, getTensorType(input).getRank());
   Sizes extents(rank, builder.getIndexAttr(1));
   SmallVector<MappedInput> mapped;
   for (Value input : inputs) {
-    RankedTensorType type = getType(input);
+    RankedTensorType type = getTensorType(input);
     MappedInput entry{input, rank - type.getRank()};
     for (int64_t i = 0; i < type.getRank(); ++i) {
       int64_t loop = entry.shift + i;
@@ -83,7 +83,7 @@ Value TensorBuilder::map(ValueRange inputs, Type element, Body body,
   for (const MappedInput &entry : mapped) {
     if (entry.indirect)
       continue;
-    RankedTensorType type = getType(entry.tensor);
+    RankedTensorType type = getTensorType(entry.tensor);
     SmallVector<AffineExpr> expressions;
     for (int64_t i = 0; i < type.getRank(); ++i) {
       bool fixed = type.getDimSize(i) == 1 &&
@@ -109,7 +109,7 @@ Value TensorBuilder::map(ValueRange inputs, Type element, Body body,
   }
   auto op = linalg::GenericOp::create(
       builder, loc, RankedTensorType::get(
-                        getType(empty(extents, element)).getShape(), element),
+                        getTensorType(empty(extents, element)).getShape(), element),
       operands, ValueRange{empty(extents, element)}, maps, iterators,
       [&](OpBuilder &nested, Location nestedLoc, ValueRange arguments) {
         TensorBuilder inner(nested, nestedLoc);
@@ -159,7 +159,7 @@ Value TensorBuilder::generate(ArrayRef<OpFoldResult> sizes, Type element,
 }
 
 Value TensorBuilder::cast(Value tensor, Type element) {
-  if (getType(tensor).getElementType() == element)
+  if (getTensorType(tensor).getElementType() == element)
     return tensor;
   return map(tensor, element, [&](TensorBuilder &inner, ValueRange arguments) {
     return inner.convert(arguments[0], element);
@@ -174,7 +174,7 @@ Value TensorBuilder::retype(Value tensor, RankedTensorType type) {
 }
 
 Value TensorBuilder::reshape(Value tensor, ArrayRef<OpFoldResult> sizes) {
-  RankedTensorType type = getType(tensor);
+  RankedTensorType type = getTensorType(tensor);
   Type element = type.getElementType();
   auto [shape, dynamic] = decomposeMixedValues(Sizes(sizes));
   auto target = RankedTensorType::get(shape, element);
@@ -196,7 +196,7 @@ Value TensorBuilder::reshape(Value tensor, ArrayRef<OpFoldResult> sizes) {
         builder, loc, tensor, SmallVector<ReassociationIndices>{all});
   }
   if (target.getRank() == 1) {
-    if (getType(tensor) == target)
+    if (getTensorType(tensor) == target)
       return tensor;
     return tensor::CastOp::create(builder, loc, target, tensor);
   }
@@ -207,7 +207,7 @@ Value TensorBuilder::reshape(Value tensor, ArrayRef<OpFoldResult> sizes) {
   if (target.hasStaticShape())
     tensor = retype(tensor,
                     RankedTensorType::get({target.getNumElements()}, element));
-  else if (getType(tensor).hasStaticShape())
+  else if (getTensorType(tensor).hasStaticShape())
     tensor = retype(tensor,
                     RankedTensorType::get({ShapedType::kDynamic}, element));
   return tensor::ExpandShapeOp::create(
@@ -229,15 +229,15 @@ Value TensorBuilder::dropUnit(Value tensor, int64_t dim) {
 
 Value TensorBuilder::transpose(Value tensor, ArrayRef<int64_t> permutation) {
   Sizes extents = sizes(tensor);
-  Sizes permuted = applyPermutation(extents, permutation);
-  Value target = empty(permuted, getType(tensor).getElementType());
+  Sizes permuted = llvm::map_to_vector(permutation, [&](int64_t i) { return extents[i]; });
+  Value target = empty(permuted, getTensorType(tensor).getElementType());
   return linalg::TransposeOp::create(builder, loc, tensor, target, permutation)
       ->getResult(0);
 }
 
 Value TensorBuilder::slice(Value tensor, int64_t dim, OpFoldResult offset,
                            OpFoldResult extent, int64_t step) {
-  int64_t rank = getType(tensor).getRank();
+  int64_t rank = getTensorType(tensor).getRank();
   Sizes offsets(rank, builder.getIndexAttr(0));
   Sizes strides(rank, builder.getIndexAttr(1));
   Sizes extents = sizes(tensor);
@@ -253,7 +253,7 @@ Value TensorBuilder::concat(ValueRange tensors, int64_t dim) {
   for (Value tensor : tensors.drop_front())
     extents[dim] = addSizes(extents[dim], size(tensor, dim));
   int64_t rank = extents.size();
-  Value result = empty(extents, getType(tensors.front()).getElementType());
+  Value result = empty(extents, getTensorType(tensors.front()).getElementType());
   Sizes offsets(rank, builder.getIndexAttr(0));
   Sizes strides(rank, builder.getIndexAttr(1));
   for (Value tensor : tensors) {
@@ -268,14 +268,14 @@ Value TensorBuilder::broadcast(Value tensor, ArrayRef<OpFoldResult> sizes,
                                ArrayRef<int64_t> uncertain) {
   // A second operand without data gives the loops their extents.
   Value shape = empty(sizes, builder.getI1Type());
-  return map({tensor, shape}, getType(tensor).getElementType(),
+  return map({tensor, shape}, getTensorType(tensor).getElementType(),
              [](TensorBuilder &, ValueRange arguments) { return arguments[0]; },
              uncertain);
 }
 
 Value TensorBuilder::reduce(Value tensor, ArrayRef<int64_t> dims,
                             Reduction kind, bool keep, bool isUnsigned) {
-  RankedTensorType type = getType(tensor);
+  RankedTensorType type = getTensorType(tensor);
   Type element = type.getElementType();
   Type accumulator = getAccumulator(element);
   int64_t rank = type.getRank();
@@ -339,7 +339,7 @@ Value TensorBuilder::reduce(Value tensor, ArrayRef<int64_t> dims,
 }
 
 Value TensorBuilder::softmax(Value tensor, int64_t dim) {
-  Type element = getType(tensor).getElementType();
+  Type element = getTensorType(tensor).getElementType();
   Value wide = cast(tensor, getAccumulator(element));
   Type type = getAccumulator(element);
   Value greatest = reduce(wide, dim, Reduction::Max, /*keep=*/true);
@@ -358,9 +358,9 @@ Value TensorBuilder::softmax(Value tensor, int64_t dim) {
 }
 
 Value TensorBuilder::matmul(Value a, Value b) {
-  Type element = getType(a).getElementType();
+  Type element = getTensorType(a).getElementType();
   Type accumulator = getAccumulator(element);
-  int64_t rankA = getType(a).getRank(), rankB = getType(b).getRank();
+  int64_t rankA = getTensorType(a).getRank(), rankB = getTensorType(b).getRank();
   Value zero = constant(accumulator, 0);
   if (rankB == 2) {
     // Leading dimensions of `a` are rows.
@@ -381,16 +381,16 @@ Value TensorBuilder::matmul(Value a, Value b) {
   // Broadcast the batches, then flatten them into one dimension.
   int64_t batchRank = std::max(rankA, rankB) - 2;
   auto batched = [&](Value value, Value other) {
-    int64_t rank = getType(value).getRank();
+    int64_t rank = getTensorType(value).getRank();
     Sizes own = sizes(value), extents;
-    int64_t otherRank = getType(other).getRank();
+    int64_t otherRank = getTensorType(other).getRank();
     bool changed = false;
     for (int64_t i = 0; i < batchRank; ++i) {
       int64_t mine = i - (batchRank + 2 - rank);
       int64_t theirs = i - (batchRank + 2 - otherRank);
       bool unit = mine < 0 || isConstantIntValue(own[mine], 1);
       bool expand = unit && theirs >= 0 &&
-                    getType(other).getDimSize(theirs) != 1;
+                    getTensorType(other).getDimSize(theirs) != 1;
       changed |= expand;
       extents.push_back(expand ? size(other, theirs)
                                : (mine < 0 ? OpFoldResult(builder.getIndexAttr(

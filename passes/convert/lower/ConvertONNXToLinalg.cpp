@@ -1,0 +1,129 @@
+//===- ConvertONNXToLinalg.cpp - onnx operators as linalg -------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/moe/MoEDialect.h"
+#include "passes/convert/Passes.h"
+#include "passes/convert/lower/Lowering.h"
+
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+namespace mlir::moe {
+#define GEN_PASS_DEF_CONVERTONNXTOLINALG
+#include "passes/convert/Passes.h.inc"
+} // namespace mlir::moe
+
+using namespace mlir;
+using namespace mlir::moe;
+
+namespace {
+
+const LoweringTable &getTable() {
+  static const LoweringTable table = [] {
+    LoweringTable result;
+    addElementwiseLowerings(result);
+    addShapeLowerings(result);
+    return result;
+  }();
+  return table;
+}
+
+bool isONNX(Operation *op) {
+  return isa<onnx::ONNXDialect>(op->getDialect());
+}
+
+struct ConvertONNXToLinalg
+    : public moe::impl::ConvertONNXToLinalgBase<ConvertONNXToLinalg> {
+  void runOnOperation() override {
+    if (failed(listUnsupported()))
+      return signalPassFailure();
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (!function.isExternal() && failed(convert(function)))
+        return signalPassFailure();
+  }
+
+  /// All that is missing is named at once.
+  LogicalResult listUnsupported() {
+    bool supported = true;
+    getOperation().walk([&](Operation *op) {
+      if (!isONNX(op) || getTable().lookup(op) || isa<onnx::NoValueOp>(op))
+        return;
+      op->emitError() << "operator '" << op->getName().stripDialect()
+                      << "' is not supported by the compiler";
+      supported = false;
+    });
+    return success(supported);
+  }
+
+  LogicalResult convert(func::FuncOp function) {
+    Block &body = function.front();
+    OpBuilder builder(&getContext());
+    builder.setInsertionPointToStart(&body);
+    IRMapping mapping;
+    // New arguments stand beside the old ones until the end.
+    unsigned count = body.getNumArguments();
+    for (unsigned i = 0; i < count; ++i) {
+      Value old = body.getArgument(i);
+      mapping.map(old, body.addArgument(getPlainType(old.getType()),
+                                        old.getLoc()));
+    }
+    SmallVector<Operation *> originals;
+    for (Operation &op : body)
+      originals.push_back(&op);
+    for (Operation *op : originals) {
+      builder.setInsertionPoint(op);
+      if (failed(convertOperation(op, builder, mapping)))
+        return failure();
+    }
+    for (Operation *op : llvm::reverse(originals))
+      op->erase();
+    recordDims(function);
+    body.eraseArguments(0, count);
+    auto terminator = cast<func::ReturnOp>(body.getTerminator());
+    function.setFunctionType(FunctionType::get(
+        &getContext(), body.getArgumentTypes(), terminator.getOperandTypes()));
+    return success();
+  }
+
+  LogicalResult convertOperation(Operation *op, OpBuilder &builder,
+                                 IRMapping &mapping) {
+    if (isa<onnx::NoValueOp>(op))
+      return success();
+    if (isONNX(op)) {
+      Lowering lowering(builder, op, mapping);
+      return (*getTable().lookup(op))(op, lowering);
+    }
+    // Operations of other dialects stay, on plain types.
+    Operation *copy = builder.clone(*op, mapping);
+    for (Value result : copy->getResults())
+      result.setType(getPlainType(result.getType()));
+    return success();
+  }
+
+  /// The names of dynamic dimensions go from types to attributes.
+  void recordDims(func::FuncOp function) {
+    auto getNames = [&](Type type) -> ArrayAttr {
+      auto tensor = dyn_cast<RankedTensorType>(type);
+      auto dims = tensor ? dyn_cast_or_null<onnx::DimsAttr>(tensor.getEncoding())
+                         : onnx::DimsAttr();
+      if (!dims)
+        return {};
+      SmallVector<Attribute> names(dims.getSymbols().begin(),
+                                   dims.getSymbols().end());
+      return ArrayAttr::get(&getContext(), names);
+    };
+    FunctionType type = function.getFunctionType();
+    for (auto [i, input] : llvm::enumerate(type.getInputs()))
+      if (ArrayAttr names = getNames(input))
+        function.setArgAttr(i, MoEDialect::kDimsAttr, names);
+    for (auto [i, result] : llvm::enumerate(type.getResults()))
+      if (ArrayAttr names = getNames(result))
+        function.setResultAttr(i, MoEDialect::kDimsAttr, names);
+  }
+};
+
+} // namespace

@@ -1,0 +1,111 @@
+//===- Lowering.h - how the lowering of one operator is written -------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// `convert-onnx-to-linalg` walks a function in order and looks each operation
+// up in a table. A lowering reads the operands with `get`, computes with the
+// tensor builder and states the results with `set`; the onnx operations stay
+// until all are done, so that types with symbols and constants can be looked at.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PASSES_CONVERT_LOWER_LOWERING_H
+#define PASSES_CONVERT_LOWER_LOWERING_H
+
+#include "dialects/onnx/ONNXDialect.h"
+#include "passes/convert/lower/TensorBuilder.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/StringMap.h"
+
+#include <functional>
+
+namespace mlir::moe {
+
+/// The type without symbols and signs.
+Type getPlainType(Type type);
+
+class Lowering {
+public:
+  Lowering(OpBuilder &builder, Operation *op, IRMapping &mapping)
+      : tensors(builder, op->getLoc()), op(op), mapping(mapping) {}
+
+  /// The lowered form of an operand; null for one that is left out.
+  Value get(Value value) const;
+  /// Whether an optional operand or result is there.
+  static bool has(Value value) {
+    return value && !isa<NoneType>(value.getType());
+  }
+  /// States a result; does nothing for one that is left out.
+  void set(Value result, Value lowered);
+
+  static RankedTensorType getType(Value value) {
+    return cast<RankedTensorType>(value.getType());
+  }
+  static bool isUnsigned(Value value) {
+    return getType(value).getElementType().isUnsignedInteger();
+  }
+  /// `axis` counted from the front; fails if it is out of range.
+  FailureOr<int64_t> getAxis(int64_t axis, int64_t rank) const;
+
+  /// The elements of an integer tensor of rank 0 or 1, as far as possible as
+  /// constants. Looks through the operators that exporters compute shapes with.
+  FailureOr<Sizes> getElements(Value value);
+  /// The same where the lowering needs constants.
+  FailureOr<SmallVector<int64_t>> getConstants(Value value, StringRef what);
+  /// The only element of a constant floating-point or integer tensor.
+  static std::optional<double> getConstantNumber(Value value);
+  /// The extents of `result`, static where its type is, else from `sizes`.
+  Sizes refine(Value result, ArrayRef<OpFoldResult> sizes);
+
+  /// Dimensions of the result in which two of `values` may broadcast at run
+  /// time: their extents are dynamic and bear different symbols.
+  SmallVector<int64_t> getUncertainDims(ValueRange values);
+
+  InFlightDiagnostic error() const { return op->emitError(); }
+
+  TensorBuilder tensors;
+
+private:
+  std::optional<Sizes> foldElements(Value value, unsigned depth);
+
+  Operation *op;
+  IRMapping &mapping;
+};
+
+class LoweringTable {
+public:
+  using Function = std::function<LogicalResult(Operation *, Lowering &)>;
+
+  template <typename Op>
+  void add(LogicalResult (*lower)(Op, Lowering &)) {
+    functions[Op::getOperationName()] = [lower](Operation *op, Lowering &l) {
+      return lower(cast<Op>(op), l);
+    };
+  }
+  const Function *lookup(Operation *op) const {
+    auto entry = functions.find(op->getName().getStringRef());
+    return entry == functions.end() ? nullptr : &entry->second;
+  }
+
+private:
+  llvm::StringMap<Function> functions;
+};
+
+// One function for each file of lowerings.
+void addElementwiseLowerings(LoweringTable &table);
+void addReductionLowerings(LoweringTable &table);
+void addShapeLowerings(LoweringTable &table);
+void addDataMovementLowerings(LoweringTable &table);
+void addContractionLowerings(LoweringTable &table);
+void addNormalizationLowerings(LoweringTable &table);
+void addAttentionLowerings(LoweringTable &table);
+void addSelectionLowerings(LoweringTable &table);
+void addGatherScatterLowerings(LoweringTable &table);
+
+} // namespace mlir::moe
+
+#endif // PASSES_CONVERT_LOWER_LOWERING_H

@@ -1,0 +1,433 @@
+//===- Shapes.cpp - lowering of operators that rearrange whole tensors ------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/convert/lower/Lowering.h"
+
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+namespace {
+
+LogicalResult lowerConstant(onnx::ConstantOp op, Lowering &l) {
+  auto value = cast<DenseElementsAttr>(op.getValue());
+  auto type = cast<RankedTensorType>(getPlainType(value.getType()));
+  // The bits stay, only the sign in the type goes.
+  if (value.getType() != type)
+    value = value.bitcast(type.getElementType());
+  l.set(op.getOutput(),
+        arith::ConstantOp::create(l.tensors.builder, l.tensors.loc, value));
+  return success();
+}
+
+LogicalResult lowerConstantOfShape(onnx::ConstantOfShapeOp op, Lowering &l) {
+  FailureOr<Sizes> sizes = l.getElements(op.getInput());
+  if (failed(sizes))
+    return failure();
+  auto type = cast<RankedTensorType>(getPlainType(op.getOutput().getType()));
+  TensorBuilder &t = l.tensors;
+  Value element = t.constant(type.getElementType(), 0);
+  if (auto value = dyn_cast_or_null<DenseElementsAttr>(op.getValueAttr())) {
+    if (isa<FloatType>(type.getElementType()))
+      element = t.constant(type.getElementType(),
+                           (*value.value_begin<APFloat>()).convertToDouble());
+    else
+      element = t.constant(type.getElementType(),
+                           (*value.value_begin<APInt>()).getSExtValue());
+  }
+  l.set(op.getOutput(), t.fill(element, l.refine(op.getOutput(), *sizes)));
+  return success();
+}
+
+/// The elements of a vector as a tensor of i64.
+Value buildVector(TensorBuilder &t, ArrayRef<OpFoldResult> elements) {
+  Type i64 = t.builder.getI64Type();
+  SmallVector<Value> values;
+  for (OpFoldResult element : elements)
+    values.push_back(t.convert(t.index(element), i64));
+  return tensor::FromElementsOp::create(
+      t.builder, t.loc,
+      RankedTensorType::get({static_cast<int64_t>(values.size())}, i64),
+      values);
+}
+
+LogicalResult lowerShape(onnx::ShapeOp op, Lowering &l) {
+  FailureOr<Sizes> elements = l.getElements(op.getShape());
+  if (failed(elements))
+    return failure();
+  l.set(op.getShape(), buildVector(l.tensors, *elements));
+  return success();
+}
+
+LogicalResult lowerSize(onnx::SizeOp op, Lowering &l) {
+  TensorBuilder &t = l.tensors;
+  Value count = t.index(t.product(t.sizes(l.get(op.getData()))));
+  l.set(op.getSize(), t.scalar(t.convert(count, t.builder.getI64Type())));
+  return success();
+}
+
+LogicalResult lowerReshape(onnx::ReshapeOp op, Lowering &l) {
+  TensorBuilder &t = l.tensors;
+  Value data = l.get(op.getData());
+  Value result = op.getReshaped();
+  RankedTensorType type = Lowering::getType(result);
+  FailureOr<Sizes> wanted = l.getElements(op.getShape());
+  if (failed(wanted))
+    return failure();
+  Sizes own = t.sizes(data), sizes;
+  OpFoldResult total = t.product(own);
+  OpFoldResult minusOne = t.builder.getIndexAttr(-1);
+
+  // Entries that may turn out to be 0 or -1 at run time.
+  for (auto [i, entry] : llvm::enumerate(*wanted)) {
+    std::optional<int64_t> constant = getConstantIntValue(entry);
+    if (!type.isDynamicDim(i)) {
+      sizes.push_back(t.builder.getIndexAttr(type.getDimSize(i)));
+    } else if (constant == -1) {
+      sizes.push_back(minusOne);
+    } else if (constant == 0 && !op.getAllowzero() && i < own.size()) {
+      sizes.push_back(own[i]);
+    } else {
+      sizes.push_back(entry);
+    }
+  }
+  // With one unknown extent, it is what remains, whatever the entry says.
+  unsigned dynamic = llvm::count_if(
+      llvm::seq<int64_t>(0, type.getRank()),
+      [&](int64_t i) { return type.isDynamicDim(i); });
+  OpFoldResult known = t.builder.getIndexAttr(1);
+  for (auto [i, extent] : llvm::enumerate(sizes)) {
+    bool isUnknown = dynamic == 1 ? type.isDynamicDim(i)
+                                  : isConstantIntValue(extent, -1);
+    if (isUnknown)
+      continue;
+    if (!getConstantIntValue(extent)) {
+      // A run-time -1 does not count.
+      Value value = t.index(extent), one = t.index(1);
+      Value isFree = t.compare(arith::CmpIPredicate::slt,
+                               arith::CmpFPredicate::OLT, value, t.index(0));
+      known = t.mulSizes(known, t.select(isFree, one, value));
+    } else {
+      known = t.mulSizes(known, extent);
+    }
+  }
+  OpFoldResult rest = t.divSizes(total, known);
+  for (auto [i, extent] : llvm::enumerate(sizes)) {
+    bool isUnknown = dynamic == 1 ? type.isDynamicDim(i)
+                                  : isConstantIntValue(extent, -1);
+    if (isUnknown) {
+      extent = rest;
+    } else if (!getConstantIntValue(extent)) {
+      Value value = t.index(extent);
+      Value isFree = t.compare(arith::CmpIPredicate::slt,
+                               arith::CmpFPredicate::OLT, value, t.index(0));
+      extent = t.select(isFree, t.index(rest), value);
+    }
+  }
+  if (dynamic > 0)
+    t.checkEqual(total, t.product(sizes),
+                 "Reshape: the new shape has another number of elements");
+  l.set(result, t.reshape(data, sizes));
+  return success();
+}
+
+LogicalResult lowerFlatten(onnx::FlattenOp op, Lowering &l) {
+  TensorBuilder &t = l.tensors;
+  Value data = l.get(op.getInput());
+  Sizes sizes = t.sizes(data);
+  int64_t rank = sizes.size();
+  int64_t axis = op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
+  if (axis < 0 || axis > rank)
+    return l.error() << "expected an axis in [0, " << rank << "], got "
+                     << op.getAxis();
+  l.set(op.getOutput(),
+        t.reshape(data, {t.product(ArrayRef(sizes).take_front(axis)),
+                         t.product(ArrayRef(sizes).drop_front(axis))}));
+  return success();
+}
+
+LogicalResult lowerSqueeze(onnx::SqueezeOp op, Lowering &l) {
+  TensorBuilder &t = l.tensors;
+  Value data = l.get(op.getData());
+  Sizes sizes = t.sizes(data), kept;
+  int64_t rank = sizes.size();
+  llvm::SmallDenseSet<int64_t> dropped;
+  if (Lowering::has(op.getAxes())) {
+    FailureOr<SmallVector<int64_t>> axes = l.getConstants(op.getAxes(), "axes");
+    if (failed(axes))
+      return failure();
+    for (int64_t axis : *axes) {
+      FailureOr<int64_t> position = l.getAxis(axis, rank);
+      if (failed(position))
+        return failure();
+      dropped.insert(*position);
+    }
+  } else {
+    for (int64_t i = 0; i < rank; ++i)
+      if (isConstantIntValue(sizes[i], 1))
+        dropped.insert(i);
+  }
+  for (int64_t i = 0; i < rank; ++i)
+    if (!dropped.contains(i))
+      kept.push_back(sizes[i]);
+    else
+      t.checkEqual(sizes[i], t.builder.getIndexAttr(1),
+                   "Squeeze: expected an extent of 1");
+  l.set(op.getSqueezed(), t.reshape(data, kept));
+  return success();
+}
+
+LogicalResult lowerUnsqueeze(onnx::UnsqueezeOp op, Lowering &l) {
+  TensorBuilder &t = l.tensors;
+  Value data = l.get(op.getData());
+  Sizes sizes = t.sizes(data), expanded;
+  FailureOr<SmallVector<int64_t>> axes = l.getConstants(op.getAxes(), "axes");
+  if (failed(axes))
+    return failure();
+  int64_t rank = sizes.size() + axes->size();
+  llvm::SmallDenseSet<int64_t> inserted;
+  for (int64_t axis : *axes) {
+    FailureOr<int64_t> position = l.getAxis(axis, rank);
+    if (failed(position))
+      return failure();
+    inserted.insert(*position);
+  }
+  auto next = sizes.begin();
+  for (int64_t i = 0; i < rank; ++i)
+    expanded.push_back(inserted.contains(i)
+                           ? OpFoldResult(t.builder.getIndexAttr(1))
+                           : *next++);
+  l.set(op.getExpanded(), t.reshape(data, expanded));
+  return success();
+}
+
+LogicalResult lowerTranspose(onnx::TransposeOp op, Lowering &l) {
+  int64_t rank = Lowering::getType(op.getData()).getRank();
+  SmallVector<int64_t> permutation;
+  if (std::optional<ArrayRef<int64_t>> perm = op.getPerm()) {
+    permutation.assign(perm->begin(), perm->end());
+  } else {
+    for (int64_t i = rank; i-- > 0;)
+      permutation.push_back(i);
+  }
+  if (!isPermutationVector(permutation) ||
+      static_cast<int64_t>(permutation.size()) != rank)
+    return l.error() << "expected a permutation of " << rank << " dimensions";
+  l.set(op.getTransposed(),
+        l.tensors.transpose(l.get(op.getData()), permutation));
+  return success();
+}
+
+LogicalResult lowerConcat(onnx::ConcatOp op, Lowering &l) {
+  SmallVector<Value> parts;
+  for (Value input : op.getInputs())
+    parts.push_back(l.get(input));
+  FailureOr<int64_t> axis = l.getAxis(
+      op.getAxis(), Lowering::getType(op.getInputs().front()).getRank());
+  if (failed(axis))
+    return failure();
+  l.set(op.getConcatResult(), l.tensors.concat(parts, *axis));
+  return success();
+}
+
+LogicalResult lowerExpand(onnx::ExpandOp op, Lowering &l) {
+  TensorBuilder &t = l.tensors;
+  Value input = l.get(op.getInput());
+  FailureOr<Sizes> shape = l.getElements(op.getShape());
+  if (failed(shape))
+    return failure();
+  RankedTensorType inputType = Lowering::getType(op.getInput());
+  RankedTensorType type = Lowering::getType(op.getOutput());
+  Sizes own = t.sizes(input);
+  int64_t rank = type.getRank();
+  Sizes sizes;
+  SmallVector<int64_t> uncertain;
+  // An entry of 1 keeps the extent of the input.
+  for (int64_t i = 0; i < rank; ++i) {
+    int64_t mine = i - (rank - inputType.getRank());
+    int64_t entry = i - (rank - static_cast<int64_t>(shape->size()));
+    bool isUnit = mine < 0 || inputType.getDimSize(mine) == 1;
+    if (!type.isDynamicDim(i)) {
+      sizes.push_back(t.builder.getIndexAttr(type.getDimSize(i)));
+      if (!isUnit && inputType.isDynamicDim(mine))
+        uncertain.push_back(i);
+    } else if (entry < 0 || isConstantIntValue((*shape)[entry], 1)) {
+      sizes.push_back(own[mine]);
+    } else if (isUnit) {
+      sizes.push_back((*shape)[entry]);
+    } else {
+      Value wanted = t.index((*shape)[entry]);
+      Value isOne = t.compare(arith::CmpIPredicate::eq,
+                              arith::CmpFPredicate::OEQ, wanted, t.index(1));
+      sizes.push_back(t.select(isOne, t.index(own[mine]), wanted));
+      uncertain.push_back(i);
+    }
+  }
+  l.set(op.getOutput(), t.broadcast(input, sizes, uncertain));
+  return success();
+}
+
+/// Clamps a position that may be negative, counted from the end, into
+/// [low, extent + high].
+OpFoldResult clampPosition(TensorBuilder &t, OpFoldResult position,
+                           OpFoldResult extent, int64_t low, int64_t high) {
+  std::optional<int64_t> value = getConstantIntValue(position);
+  std::optional<int64_t> size = getConstantIntValue(extent);
+  if (value && size) {
+    int64_t from = *value < 0 ? *value + *size : *value;
+    return t.builder.getIndexAttr(
+        std::min(std::max(from, low), *size + high));
+  }
+  if (value && *value == 0 && low <= 0)
+    return position;
+  Value start = t.index(position), count = t.index(extent);
+  if (!value || *value < 0) {
+    Value isNegative = t.compare(arith::CmpIPredicate::slt,
+                                 arith::CmpFPredicate::OLT, start, t.index(0));
+    start = t.select(isNegative, t.add(start, count), start);
+  }
+  Value limit = high == 0 ? count : t.add(count, t.index(high));
+  return t.min(t.max(start, t.index(low)), limit);
+}
+
+LogicalResult lowerSlice(onnx::SliceOp op, Lowering &l) {
+  TensorBuilder &t = l.tensors;
+  Value data = l.get(op.getData());
+  int64_t rank = Lowering::getType(op.getData()).getRank();
+  FailureOr<Sizes> starts = l.getElements(op.getStarts());
+  FailureOr<Sizes> ends = l.getElements(op.getEnds());
+  if (failed(starts) || failed(ends))
+    return failure();
+  SmallVector<int64_t> axes, steps(starts->size(), 1);
+  if (Lowering::has(op.getAxes())) {
+    FailureOr<SmallVector<int64_t>> given = l.getConstants(op.getAxes(), "axes");
+    if (failed(given))
+      return failure();
+    axes = *given;
+  } else {
+    axes = llvm::to_vector(llvm::seq<int64_t>(0, starts->size()));
+  }
+  if (Lowering::has(op.getSteps())) {
+    FailureOr<SmallVector<int64_t>> given =
+        l.getConstants(op.getSteps(), "steps");
+    if (failed(given))
+      return failure();
+    steps = *given;
+  }
+  if (axes.size() != starts->size() || ends->size() != starts->size() ||
+      steps.size() != starts->size())
+    return l.error() << "expected starts, ends, axes and steps of one length";
+  for (auto [axis, start, end, step] :
+       llvm::zip_equal(axes, *starts, *ends, steps)) {
+    FailureOr<int64_t> dim = l.getAxis(axis, rank);
+    if (failed(dim))
+      return failure();
+    if (step == 0)
+      return l.error() << "expected a step other than 0";
+    OpFoldResult extent = t.size(data, *dim);
+    if (step > 0) {
+      OpFoldResult from = clampPosition(t, start, extent, 0, 0);
+      OpFoldResult to = clampPosition(t, end, extent, 0, 0);
+      OpFoldResult distance = t.subSizes(to, from);
+      if (std::optional<int64_t> constant = getConstantIntValue(distance))
+        distance = t.builder.getIndexAttr(std::max<int64_t>(*constant, 0));
+      else if (!isConstantIntValue(from, 0))
+        distance = t.max(t.index(distance), t.index(0));
+      OpFoldResult count = t.divSizes(
+          step == 1 ? distance
+                    : t.addSizes(distance, t.builder.getIndexAttr(step - 1)),
+          t.builder.getIndexAttr(step));
+      data = t.slice(data, *dim, from, count, step);
+      continue;
+    }
+    // Backwards: from `start` down to just above `end`.
+    std::optional<int64_t> last = getConstantIntValue(end);
+    OpFoldResult from = clampPosition(t, start, extent, 0, -1);
+    OpFoldResult to =
+        last && *last < -(int64_t(1) << 62)
+            ? OpFoldResult(t.builder.getIndexAttr(-1))
+            : clampPosition(t, end, extent, -1, -1);
+    OpFoldResult distance = t.subSizes(from, to);
+    OpFoldResult count =
+        t.divSizes(t.addSizes(distance, t.builder.getIndexAttr(-step - 1)),
+                   t.builder.getIndexAttr(-step));
+    if (!getConstantIntValue(count))
+      count = t.max(t.index(count), t.index(0));
+    Sizes sizes = t.sizes(data);
+    sizes[*dim] = count;
+    Value source = data, first = t.index(from);
+    int64_t stride = step;
+    data = t.generate(
+        sizes, cast<RankedTensorType>(data.getType()).getElementType(),
+        [&](TensorBuilder &inner, ValueRange indices) {
+          SmallVector<Value> position(indices);
+          position[*dim] = inner.add(
+              first, inner.mul(indices[*dim], inner.index(stride)));
+          return inner.extract(source, position);
+        });
+  }
+  l.set(op.getOutput(), data);
+  return success();
+}
+
+LogicalResult lowerSplit(onnx::SplitOp op, Lowering &l) {
+  TensorBuilder &t = l.tensors;
+  Value input = l.get(op.getInput());
+  FailureOr<int64_t> axis =
+      l.getAxis(op.getAxis(), Lowering::getType(op.getInput()).getRank());
+  if (failed(axis))
+    return failure();
+  OpFoldResult extent = t.size(input, *axis);
+  Sizes parts;
+  int64_t count = op.getOutputs().size();
+  if (Lowering::has(op.getSplit())) {
+    FailureOr<Sizes> given = l.getElements(op.getSplit());
+    if (failed(given))
+      return failure();
+    parts = *given;
+    if (static_cast<int64_t>(parts.size()) != count)
+      return l.error() << "expected " << count << " sizes, got "
+                       << parts.size();
+    OpFoldResult sum = t.builder.getIndexAttr(0);
+    for (OpFoldResult part : parts)
+      sum = t.addSizes(sum, part);
+    t.checkEqual(sum, extent, "Split: the sizes do not add up to the extent");
+  } else {
+    // All parts have one size, only the last may be smaller.
+    OpFoldResult size = t.divSizes(
+        t.addSizes(extent, t.builder.getIndexAttr(count - 1)),
+        t.builder.getIndexAttr(count));
+    parts.assign(count - 1, size);
+    parts.push_back(t.subSizes(
+        extent, t.mulSizes(size, t.builder.getIndexAttr(count - 1))));
+  }
+  OpFoldResult offset = t.builder.getIndexAttr(0);
+  for (auto [result, part] : llvm::zip_equal(op.getOutputs(), parts)) {
+    l.set(result, t.slice(input, *axis, offset, part));
+    offset = t.addSizes(offset, part);
+  }
+  return success();
+}
+
+} // namespace
+
+void moe::addShapeLowerings(LoweringTable &table) {
+  table.add(lowerConstant);
+  table.add(lowerConstantOfShape);
+  table.add(lowerShape);
+  table.add(lowerSize);
+  table.add(lowerReshape);
+  table.add(lowerFlatten);
+  table.add(lowerSqueeze);
+  table.add(lowerUnsqueeze);
+  table.add(lowerTranspose);
+  table.add(lowerConcat);
+  table.add(lowerExpand);
+  table.add(lowerSlice);
+  table.add(lowerSplit);
+}
