@@ -5,7 +5,8 @@ include(GNUInstallDirs)
 
 get_property(tools GLOBAL PROPERTY MOEC_TOOLS)
 install(TARGETS ${tools} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS MoEPlugin EXPORT MoECTargets LIBRARY DESTINATION lib)
+target_include_directories(moert INTERFACE "$<INSTALL_INTERFACE:include/moec>")
+install(TARGETS MoEPlugin moert EXPORT MoECTargets LIBRARY DESTINATION lib)
 
 foreach(root IN ITEMS "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}")
   install(DIRECTORY "${root}/dialects" "${root}/passes" DESTINATION include/moec
@@ -13,6 +14,7 @@ foreach(root IN ITEMS "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}")
     PATTERN "CMakeFiles" EXCLUDE)
 endforeach()
 install(FILES compiler/Register.h DESTINATION include/moec/compiler)
+install(FILES runtime/moe_runtime.h DESTINATION include/moec/runtime)
 
 set(package lib/cmake/MoEC)
 configure_package_config_file(cmake/MoECConfig.cmake.in MoECConfig.cmake INSTALL_DESTINATION ${package})
