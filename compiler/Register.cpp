@@ -7,6 +7,7 @@
 
 #include "compiler/Register.h"
 
+#include "dialects/kern/KernBufferization.h"
 #include "dialects/kern/KernDialect.h"
 #include "dialects/moe/MoEDialect.h"
 #include "dialects/onnx/ONNXDialect.h"
@@ -25,13 +26,16 @@ void moe::registerDialects(DialectRegistry &registry) {
                   linalg::LinalgDialect, LLVM::LLVMDialect, math::MathDialect,
                   memref::MemRefDialect, scf::SCFDialect,
                   tensor::TensorDialect, vector::VectorDialect>();
+  kern::registerBufferizableOpInterfaceExternalModels(registry);
 }
 
 void moe::registerPasses() {
   registerConvertPasses();
   registerConvertPipelines();
   registerFusePasses();
+  registerFusePipelines();
   registerPlanPasses();
+  registerPlanPipelines();
   registerTargetCommonPasses();
   registerTargetCommonPipelines();
   registerTargetCPUPasses();

@@ -19,6 +19,12 @@ namespace mlir::moe {
 #define GEN_PASS_REGISTRATION
 #include "passes/fuse/Passes.h.inc"
 
+/// From level 1 to level 3; registered as `moe-fuse-pipeline`.
+void buildFusePipeline(OpPassManager &manager);
+
+/// Registers it.
+void registerFusePipelines();
+
 } // namespace mlir::moe
 
 #endif // PASSES_FUSE_PASSES_H

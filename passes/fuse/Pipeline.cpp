@@ -6,3 +6,21 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/fuse/Passes.h"
+
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+void moe::buildFusePipeline(OpPassManager &manager) {
+  // Element-wise chains become one loop nest each.
+  manager.addPass(createLinalgElementwiseOpFusionPass());
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+}
+
+void moe::registerFusePipelines() {
+  PassPipelineRegistration<>("moe-fuse-pipeline",
+                             "fuses routing, experts and element-wise chains",
+                             buildFusePipeline);
+}

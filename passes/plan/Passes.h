@@ -19,6 +19,12 @@ namespace mlir::moe {
 #define GEN_PASS_REGISTRATION
 #include "passes/plan/Passes.h.inc"
 
+/// Decides where weights lie; registered as `moe-plan-pipeline`.
+void buildPlanPipeline(OpPassManager &manager);
+
+/// Registers it.
+void registerPlanPipelines();
+
 } // namespace mlir::moe
 
 #endif // PASSES_PLAN_PASSES_H

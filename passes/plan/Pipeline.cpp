@@ -6,3 +6,15 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/plan/Passes.h"
+
+using namespace mlir;
+
+void moe::buildPlanPipeline(OpPassManager &manager) {
+  manager.addPass(createPlanWeights());
+}
+
+void moe::registerPlanPipelines() {
+  PassPipelineRegistration<>("moe-plan-pipeline",
+                             "gives every weight its place in the artifact",
+                             buildPlanPipeline);
+}

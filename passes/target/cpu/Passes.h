@@ -19,6 +19,12 @@ namespace mlir::moe {
 #define GEN_PASS_REGISTRATION
 #include "passes/target/cpu/Passes.h.inc"
 
+/// What the CPU takes from the fused tensors before they become buffers.
+void buildCPULowerPipeline(OpPassManager &manager);
+
+/// Code for one instruction set level, such as "x86-64-v4".
+void buildCPUTargetPipeline(OpPassManager &manager, StringRef isa);
+
 } // namespace mlir::moe
 
 #endif // PASSES_TARGET_CPU_PASSES_H

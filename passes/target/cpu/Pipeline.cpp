@@ -1,4 +1,4 @@
-//===- Pipeline.cpp - the pipeline of the cpu stage -------------------------===//
+//===- Pipeline.cpp - the pipeline of the cpu target ------------------------===//
 //
 // Part of moec, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -6,3 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/target/cpu/Passes.h"
+
+using namespace mlir;
+
+void moe::buildCPULowerPipeline(OpPassManager &) {}
+
+void moe::buildCPUTargetPipeline(OpPassManager &, StringRef) {}
