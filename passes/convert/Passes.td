@@ -5,6 +5,29 @@
 
 include "mlir/Pass/PassBase.td"
 
+def FoldOnnxConstants : Pass<"moe-fold-onnx-constants"> {
+  let summary = "evaluates onnx operators on small constants";
+  let description = [{
+    Exporters rebuild shapes from parts. This pass evaluates what of that is constant: arithmetic, comparison, selection,
+    casts and movement of data on constants of up to 1024 elements, and `onnx.Shape` of static axes. A slice or an
+    element of a shape becomes an `onnx.Shape` that reads only those axes, so that the static axes of a tensor with
+    dynamic ones fold too.
+
+    *Guarantees*: results are those of the standard, bit for bit. A division of integers by zero and a cast without
+    defined result stay.
+
+    ```mlir
+    func.func @width(%x: tensor<?x64xf32>) -> tensor<i64> {
+      %shape = onnx.Shape(%x) : (tensor<?x64xf32>) -> tensor<2xi64>
+      %one = onnx.Constant() {value = dense<1> : tensor<i64>} : () -> tensor<i64>
+      %width = onnx.Gather(%shape, %one) : (tensor<2xi64>, tensor<i64>) -> tensor<i64>
+      return %width : tensor<i64>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::onnx::ONNXDialect"];
+}
+
 def ConvertONNXToLinalg : Pass<"convert-onnx-to-linalg", "::mlir::ModuleOp"> {
   let summary = "turns onnx operators into linalg, tensor and arith operations";
   let description = [{
