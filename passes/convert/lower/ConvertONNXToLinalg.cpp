@@ -27,6 +27,9 @@ const LoweringTable &getTable() {
     LoweringTable result;
     addElementwiseLowerings(result);
     addShapeLowerings(result);
+    addContractionLowerings(result);
+    addNormalizationLowerings(result);
+    addGatherScatterLowerings(result);
     return result;
   }();
   return table;

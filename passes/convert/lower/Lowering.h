@@ -76,6 +76,10 @@ private:
   IRMapping &mapping;
 };
 
+/// A transposition; that of a weight only changes its view.
+Value permute(TensorBuilder &tensors, Value tensor,
+              ArrayRef<int64_t> permutation);
+
 class LoweringTable {
 public:
   using Function = std::function<LogicalResult(Operation *, Lowering &)>;
@@ -101,6 +105,7 @@ void addReductionLowerings(LoweringTable &table);
 void addShapeLowerings(LoweringTable &table);
 void addDataMovementLowerings(LoweringTable &table);
 void addContractionLowerings(LoweringTable &table);
+void addEinsumLowering(LoweringTable &table);
 void addNormalizationLowerings(LoweringTable &table);
 void addAttentionLowerings(LoweringTable &table);
 void addSelectionLowerings(LoweringTable &table);
