@@ -5,6 +5,60 @@
 
 include "mlir/Pass/PassBase.td"
 
+def FuseRoutingPermutation : Pass<"moe-fuse-routing-permutation"> {
+  let summary = "fuses each router with the permutation of its tokens";
+  let description = [{
+    A `moe.route` becomes a `moe.route_permute`, which yields the order by expert together with ids and weights, and a
+    `moe.assign` for whoever uses the routing. A router that was kept as ordinary operations (`moe.assign`) cannot be
+    merged into the loop nest; its permutation is made by `moe-fuse-experts`.
+
+    *Guarantees*: no `moe.route` is left.
+
+    ```mlir
+    func.func @router(%logits: tensor<?x8xf32>) -> !moe.routing<?x2 of 8> {
+      %r = moe.route %logits top_k(2) {normalize = #moe.normalize<sum>} : tensor<?x8xf32> -> !moe.routing<?x2 of 8>
+      return %r : !moe.routing<?x2 of 8>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::moe::MoEDialect"];
+}
+
+def FuseExperts : Pass<"moe-fuse-experts"> {
+  let summary = "turns the experts of a layer into one grouped operation";
+  let description = [{
+    A `moe.experts` becomes a `moe.fused_ffn` on the permutation of its routing: that of the `moe.route_permute` which
+    yields the ids, or a new `moe.permute` of ids from elsewhere.
+
+    *Preconditions*: `moe-fuse-routing-permutation` has run; routings come from `moe.assign`.
+    *Guarantees*: no operation on `!moe.routing` is left.
+
+    ```mlir
+    func.func @experts(%x: tensor<?x64xf32>, %ids: tensor<?x2xi64>, %w: tensor<?x2xf32>, %up: tensor<8x64x32xf32>,
+                       %down: tensor<8x32x64xf32>) -> tensor<?x64xf32> {
+      %r = moe.assign %ids, %w : tensor<?x2xi64>, tensor<?x2xf32> -> !moe.routing<?x2 of 8>
+      %y = moe.experts %x, %r up(%up : tensor<8x64x32xf32>) down(%down : tensor<8x32x64xf32>)
+             {activation = #moe.activation<relu>} : tensor<?x64xf32>, !moe.routing<?x2 of 8> -> tensor<?x64xf32>
+      return %y : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::moe::MoEDialect"];
+}
+
+def VerifyFused : Pass<"moe-verify-fused"> {
+  let summary = "checks that level 1 of the moe dialect is gone";
+  let description = [{
+    The gate behind the fuse stage: an error for every operation that makes or uses a `!moe.routing`.
+
+    ```mlir
+    func.func @nothing_left(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+      return %x : tensor<?x64xf32>
+    }
+    ```
+  }];
+}
+
 def ExposeRouting : Pass<"moe-expose-routing", "::mlir::ModuleOp"> {
   let summary = "returns the chosen experts of every router from @main";
   let description = [{

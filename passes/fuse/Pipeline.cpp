@@ -13,6 +13,10 @@
 using namespace mlir;
 
 void moe::buildFusePipeline(OpPassManager &manager) {
+  manager.addPass(createFuseRoutingPermutation());
+  manager.addPass(createFuseExperts());
+  manager.addPass(createVerifyFused());
+
   // Element-wise chains become one loop nest each.
   manager.addPass(createLinalgElementwiseOpFusionPass());
   manager.addPass(createCanonicalizerPass());

@@ -6,6 +6,34 @@
 include "mlir/Pass/PassBase.td"
 
 //===----------------------------------------------------------------------===//
+// Meaning
+//===----------------------------------------------------------------------===//
+
+def LowerReference : Pass<"moe-lower-reference"> {
+  let summary = "turns operations of the moe dialect into plain loops";
+  let description = [{
+    The executable meaning of the operations of levels 2 and 3 (`moe.shared` included): sequential loops over tensors,
+    slow and obviously right. Every optimised lowering is tested against it. For `moe.route_permute` it is also the form
+    that is shipped: one loop nest computes scores, choice, weights and histogram of a token, then come the scan and the
+    placement.
+
+    *Preconditions*: level 1 has been fused away (`moe-fuse-routing-permutation`, `moe-fuse-experts`).
+    *Guarantees*: chosen ids are distinct and in range for every bit pattern of the logits; ids that the model computed
+    are checked by a `cf.assert`; the loops update their tensors in place after bufferization.
+
+    ```mlir
+    func.func @order(%ids: tensor<?x2xi32>) -> (tensor<?xi32>, tensor<9xi32>) {
+      %rows, %offsets = moe.permute %ids {experts = 8} : tensor<?x2xi32> -> tensor<?xi32>, tensor<9xi32>
+      return %rows, %offsets : tensor<?xi32>, tensor<9xi32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+//===----------------------------------------------------------------------===//
 // From loops to the host interface
 //===----------------------------------------------------------------------===//
 

@@ -18,6 +18,8 @@
 using namespace mlir;
 
 void moe::buildBufferizePipeline(OpPassManager &manager) {
+  manager.addPass(createLowerReference());
+  manager.addPass(createConvertElementwiseToLinalgPass());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
 
