@@ -25,8 +25,11 @@ namespace {
 const LoweringTable &getTable() {
   static const LoweringTable table = [] {
     LoweringTable result;
+    addActivationLowerings(result);
     addElementwiseLowerings(result);
+    addReductionLowerings(result);
     addShapeLowerings(result);
+    addDataMovementLowerings(result);
     addContractionLowerings(result);
     addNormalizationLowerings(result);
     addGatherScatterLowerings(result);

@@ -72,12 +72,16 @@ std::optional<Sizes> Lowering::foldElements(Value value, unsigned depth) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (!type || depth > kMaxDepth || type.getRank() > 1 ||
       !type.hasStaticShape() || type.getNumElements() > kMaxElements ||
-      !isa<IntegerType>(type.getElementType()))
+      !isa<IntegerType>(type.getElementType()) ||
+      type.getElementType().isInteger(1))
     return std::nullopt;
   if (DenseElementsAttr constant = getConstant(value)) {
     Sizes result;
+    bool isUnsigned = type.getElementType().isUnsignedInteger();
     for (const APInt &element : constant.getValues<APInt>())
-      result.push_back(builder.getIndexAttr(element.getSExtValue()));
+      result.push_back(builder.getIndexAttr(isUnsigned
+                                                ? element.getZExtValue()
+                                                : element.getSExtValue()));
     return result;
   }
   Operation *producer = value.getDefiningOp();

@@ -100,6 +100,7 @@ private:
 };
 
 // One function for each file of lowerings.
+void addActivationLowerings(LoweringTable &table);
 void addElementwiseLowerings(LoweringTable &table);
 void addReductionLowerings(LoweringTable &table);
 void addShapeLowerings(LoweringTable &table);

@@ -231,3 +231,16 @@ void TensorBuilder::checkEqual(OpFoldResult a, OpFoldResult b,
                               index(b)),
         message);
 }
+
+void TensorBuilder::checkBroadcast(OpFoldResult own, OpFoldResult extent) {
+  if (own == extent || isConstantIntValue(own, 1))
+    return;
+  Value mine = index(own);
+  auto equals = [&](Value other) -> Value {
+    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, mine,
+                                 other);
+  };
+  check(arith::OrIOp::create(builder, loc, equals(index(1)),
+                             equals(index(extent))),
+        "expected extents that are equal or 1");
+}

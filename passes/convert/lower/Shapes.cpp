@@ -37,8 +37,10 @@ LogicalResult lowerConstantOfShape(onnx::ConstantOfShapeOp op, Lowering &l) {
       element = t.constant(type.getElementType(),
                            (*value.value_begin<APFloat>()).convertToDouble());
     else
-      element = t.constant(type.getElementType(),
-                           (*value.value_begin<APInt>()).getSExtValue());
+      element = arith::ConstantOp::create(
+          t.builder, t.loc,
+          t.builder.getIntegerAttr(type.getElementType(),
+                                   *value.value_begin<APInt>()));
   }
   l.set(op.getOutput(), t.fill(element, l.refine(op.getOutput(), *sizes)));
   return success();

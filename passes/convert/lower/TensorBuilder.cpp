@@ -77,6 +77,11 @@ Value TensorBuilder::map(ValueRange inputs, Type element, Body body,
     mapped.push_back(entry);
   }
 
+  for (const MappedInput &entry : mapped)
+    for (int64_t loop : uncertain)
+      if (loop >= entry.shift)
+        checkBroadcast(size(entry.tensor, loop - entry.shift), extents[loop]);
+
   MLIRContext *context = builder.getContext();
   SmallVector<Value> operands;
   SmallVector<AffineMap> maps;

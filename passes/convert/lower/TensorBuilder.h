@@ -76,6 +76,8 @@ public:
   /// Ends the run with `message` unless `condition` holds.
   void check(Value condition, const Twine &message);
   void checkEqual(OpFoldResult a, OpFoldResult b, const Twine &message);
+  /// Ends the run unless `own` is 1 or `extent`.
+  void checkBroadcast(OpFoldResult own, OpFoldResult extent);
 
   //===--------------------------------------------------------------------===//
   // Tensors
