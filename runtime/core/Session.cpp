@@ -18,6 +18,8 @@ using namespace moert;
 /// The session that the code on this thread works for.
 static thread_local Session *currentSession = nullptr;
 
+static constexpr char kOutOfMemory[] = "out of memory";
+
 const MoertHost &Session::getHost() {
   static const MoertHost host = {allocate, release, parallel, fail};
   return host;
@@ -49,7 +51,7 @@ Session::~Session() { releaseOutputs(outputs); }
 void *Session::allocate(uint64_t bytes) {
   if (void *memory = currentSession->memory.allocate(bytes))
     return memory;
-  fail("out of memory", bytes);
+  fail(kOutOfMemory, bytes);
   // Only a parallel body gets here. It cannot be ended and would write to a
   // null pointer, so this is the one error that no status can report.
   std::fputs("moert: out of memory in a parallel loop\n", stderr);
@@ -121,12 +123,15 @@ __attribute__((noinline)) Status Session::callMain() {
     program->getMain()(inputPointers.data(), outputPointers.data());
     return Status();
   }
+  if (failureMessage == kOutOfMemory)
+    return Status(MOE_ERROR_OUT_OF_MEMORY,
+                  "cannot allocate " +
+                      std::to_string(static_cast<uint64_t>(failureValue)) +
+                      " bytes");
   std::string message = failureMessage;
   if (failureValue != 0)
     message += ", got " + std::to_string(failureValue);
-  return Status(message == "out of memory" ? MOE_ERROR_OUT_OF_MEMORY
-                                           : MOE_ERROR_RUN,
-                message);
+  return Status(MOE_ERROR_RUN, message);
 }
 
 namespace {

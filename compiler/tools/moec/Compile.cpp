@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/Driver.h"
-#include "compiler/tools/moec/CompileFlags.h"
 #include "compiler/tools/moec/Commands.h"
+#include "compiler/tools/moec/CompileFlags.h"
 #include "compiler/tools/moec/Progress.h"
 
 #include <CLI/CLI.hpp>

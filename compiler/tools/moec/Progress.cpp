@@ -14,8 +14,7 @@
 using namespace std::chrono_literals;
 
 Progress::Progress(bool quiet)
-    : quiet(quiet),
-      terminal(llvm::sys::Process::StandardErrIsDisplayed()),
+    : quiet(quiet), terminal(llvm::sys::Process::StandardErrIsDisplayed()),
       start(std::chrono::steady_clock::now()), last(start) {}
 
 void Progress::update(llvm::StringRef step, double fraction) {

@@ -31,8 +31,8 @@ struct alignas(64) Allocator::Block {
 /// Blocks from this size on lie in huge pages.
 static constexpr uint64_t kHugeBytes = kHugePageBytes;
 static constexpr uint64_t kSmallestBytes = 64;
-/// More than any machine has; smaller numbers do not overflow below.
-static constexpr uint64_t kLargestBytes = uint64_t(1) << 60;
+/// The address space of a process.
+static constexpr uint64_t kLargestBytes = uint64_t(1) << 47;
 
 /// Sizes grow by a quarter of a power of two.
 unsigned Allocator::getClass(uint64_t bytes) {
@@ -48,7 +48,7 @@ uint64_t Allocator::getClassBytes(unsigned index) {
   if (index == 0)
     return kSmallestBytes;
   unsigned exponent = (index - 1) / 4 + 4;
-  uint64_t bytes = (4 + (index - 1) % 4 + 1) << exponent;
+  uint64_t bytes = uint64_t(4 + (index - 1) % 4 + 1) << exponent;
   return (bytes + 63) & ~uint64_t(63);
 }
 

@@ -1,0 +1,154 @@
+//===- Inspect.cpp - moec inspect -----------------------------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/tools/moec/Commands.h"
+
+#include "runtime/format/Reader.h"
+
+#include "llvm/Support/Format.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <CLI/CLI.hpp>
+
+namespace json = llvm::json;
+
+namespace {
+struct InspectState {
+  std::string artifact;
+  bool asJson = false;
+  bool verifyHash = false;
+};
+} // namespace
+
+static void check(const moert::Status &status) {
+  if (!status.ok())
+    exitWithError(status.message());
+}
+
+static json::Array describeSections(const moert::Reader &reader) {
+  json::Array sections;
+  for (const moert::Section &section : reader.getSections())
+    sections.push_back(json::Object{{"kind", getKindName(section.kind)},
+                                    {"name", section.name},
+                                    {"offset", section.offset},
+                                    {"bytes", section.bytes},
+                                    {"hash", section.hash.str()}});
+  return sections;
+}
+
+/// Prints the strings and numbers of an object on one line each.
+static void printFields(llvm::StringRef title, const json::Object *object) {
+  if (!object || object->empty())
+    return;
+  llvm::outs() << title << '\n';
+  std::map<llvm::StringRef, const json::Value *> sorted;
+  for (const auto &[key, value] : *object)
+    sorted[key] = &value;
+  for (const auto &[key, value] : sorted) {
+    llvm::outs() << "  " << key << ": ";
+    if (auto text = value->getAsString())
+      llvm::outs() << *text << '\n';
+    else
+      llvm::outs() << *value << '\n';
+  }
+}
+
+static void printValues(llvm::StringRef title, const json::Array *values) {
+  llvm::outs() << title << '\n';
+  for (const json::Value &value : values ? *values : json::Array()) {
+    const json::Object *object = value.getAsObject();
+    if (!object)
+      continue;
+    llvm::outs() << "  " << object->getString("name").value_or("?") << ": "
+                 << object->getString("type").value_or("?") << '[';
+    llvm::ListSeparator separator(" x ");
+    if (const json::Array *dims = object->getArray("dims"))
+      for (const json::Value &dim : *dims) {
+        llvm::outs() << separator;
+        if (auto symbol = dim.getAsString())
+          llvm::outs() << (symbol->empty() ? "?" : *symbol);
+        else
+          llvm::outs() << dim;
+      }
+    llvm::outs() << "]\n";
+  }
+}
+
+static void printWeights(const json::Array *weights) {
+  llvm::outs() << "weights\n";
+  for (const json::Value &value : weights ? *weights : json::Array())
+    if (const json::Object *object = value.getAsObject())
+      llvm::outs() << llvm::formatv("  {0,12} + {1,-12} {2}: {3} {4}\n",
+                                    object->getInteger("offset").value_or(0),
+                                    object->getInteger("bytes").value_or(0),
+                                    object->getString("name").value_or("?"),
+                                    object->getString("type").value_or("?"),
+                                    object->getString("layout").value_or("?"));
+}
+
+static void printText(const moert::Reader &reader,
+                      const json::Object &manifest) {
+  llvm::outs() << reader.getPath() << ": artifact, format "
+               << manifest.getString("format").value_or("?") << ", by "
+               << manifest.getString("compiler").value_or("?") << ", "
+               << reader.getFileBytes() << " bytes\n";
+  printFields("model", manifest.getObject("model"));
+  printFields("options", manifest.getObject("options"));
+  printValues("inputs", manifest.getArray("inputs"));
+  printValues("outputs", manifest.getArray("outputs"));
+  llvm::outs() << "sections\n";
+  for (const moert::Section &section : reader.getSections())
+    llvm::outs() << llvm::formatv(
+        "  {0,12} + {1,-12} {2} {3}{4}\n", section.offset, section.bytes,
+        section.hash.str(), getKindName(section.kind),
+        section.name.empty() ? "" : " " + section.name);
+  if (const json::Array *blocks = manifest.getArray("fused_blocks")) {
+    llvm::outs() << "fused blocks\n";
+    for (const json::Value &block : *blocks)
+      llvm::outs() << "  " << block.getAsString().value_or("?") << '\n';
+  }
+  printWeights(manifest.getArray("weights"));
+}
+
+static void inspect(const InspectState &state) {
+  moert::Reader reader;
+  check(moert::Reader::open(state.artifact, reader));
+  std::string text;
+  check(reader.read(*reader.find(moert::SectionKind::Manifest), text));
+  llvm::Expected<json::Value> manifest = json::parse(text);
+  json::Object *object = manifest ? manifest->getAsObject() : nullptr;
+  if (!object) {
+    llvm::consumeError(manifest.takeError());
+    exitWithError("'" + state.artifact + "' has a malformed manifest");
+  }
+  if (state.verifyHash)
+    for (const moert::Section &section : reader.getSections())
+      check(reader.verify(section));
+
+  if (state.asJson) {
+    (*object)["sections"] = describeSections(reader);
+    (*object)["file_bytes"] = reader.getFileBytes();
+    llvm::outs() << llvm::formatv("{0:2}\n", *manifest);
+    return;
+  }
+  printText(reader, *object);
+  if (state.verifyHash)
+    llvm::outs() << "every section has its hash\n";
+}
+
+void addInspectCommand(CLI::App &app) {
+  auto state = std::make_shared<InspectState>();
+  CLI::App *command =
+      app.add_subcommand("inspect", "show what an artifact consists of");
+  command->add_option("ARTIFACT", state->artifact, "the artifact (.moe)")
+      ->required();
+  command->add_flag("--json", state->asJson, "print JSON");
+  command->add_flag("--verify-hash", state->verifyHash,
+                    "read the whole file and check the hash of every section");
+  command->callback([state] { inspect(*state); });
+}

@@ -1,0 +1,66 @@
+//===- Model.cpp - a loaded artifact --------------------------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/tools/moec/Model.h"
+
+#include "compiler/tools/moec/Commands.h"
+
+#include <CLI/CLI.hpp>
+
+static void check(moe_status_t status) {
+  if (status != MOE_OK)
+    exitWithError(moe_error_message());
+}
+
+Model::Model(const std::string &path, const RunFlags &flags) {
+  moe_program_options_t programOptions = {};
+  programOptions.struct_size = sizeof(programOptions);
+  programOptions.weights =
+      flags.mapWeights ? MOE_WEIGHTS_MAP : MOE_WEIGHTS_READ;
+  moe_program_t *openProgram;
+  check(moe_program_open(path.c_str(), &programOptions, &openProgram));
+  program.reset(openProgram);
+
+  size_t inputCount, outputCount;
+  check(moe_program_input_count(program.get(), &inputCount));
+  check(moe_program_output_count(program.get(), &outputCount));
+  inputs.resize(inputCount);
+  outputs.resize(outputCount);
+  for (size_t i = 0; i < inputCount; ++i)
+    check(moe_program_input(program.get(), i, &inputs[i]));
+  for (size_t i = 0; i < outputCount; ++i)
+    check(moe_program_output(program.get(), i, &outputs[i]));
+
+  moe_session_options_t sessionOptions = {};
+  sessionOptions.struct_size = sizeof(sessionOptions);
+  sessionOptions.threads = flags.threads;
+  moe_session_t *openSession;
+  check(moe_session_create(program.get(), &sessionOptions, &openSession));
+  session.reset(openSession);
+}
+
+void Model::run(const std::vector<moe_input_t> &values) {
+  check(moe_session_run(session.get(), values.data(), values.size()));
+}
+
+moe_tensor_t Model::getOutput(size_t index) const {
+  moe_tensor_t tensor;
+  check(moe_session_output(session.get(), index, &tensor));
+  return tensor;
+}
+
+void addRunFlags(CLI::App &command, RunFlags &flags) {
+  command
+      .add_option("--threads", flags.threads,
+                  "threads to run on (default: one per processor)")
+      ->check(CLI::Range(1u, 4096u));
+  command.add_option("--device", flags.device, "where to run: cpu")
+      ->check(CLI::IsMember({"cpu"}));
+  command.add_flag("--map-weights", flags.mapWeights,
+                   "map the weights instead of reading them: slower, but takes "
+                   "less memory");
+}

@@ -1,0 +1,53 @@
+//===- Model.h - a loaded artifact ----------------------------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef COMPILER_TOOLS_MOEC_MODEL_H
+#define COMPILER_TOOLS_MOEC_MODEL_H
+
+#include "compiler/tools/moec/Tensor.h"
+
+#include <memory>
+
+/// The flags of every command that runs an artifact.
+struct RunFlags {
+  std::string device = "cpu";
+  unsigned threads = 0;
+  bool mapWeights = false;
+};
+
+/// An artifact with a session. Failures print the runtime's error and end the
+/// command.
+class Model {
+public:
+  Model(const std::string &path, const RunFlags &flags);
+
+  const std::vector<moe_value_info_t> &getInputs() const { return inputs; }
+  const std::vector<moe_value_info_t> &getOutputs() const { return outputs; }
+
+  void run(const std::vector<moe_input_t> &values);
+  /// Valid until the next `run` returns.
+  moe_tensor_t getOutput(size_t index) const;
+
+private:
+  struct Close {
+    void operator()(moe_program_t *program) { moe_program_close(program); }
+    void operator()(moe_session_t *session) { moe_session_destroy(session); }
+  };
+
+  std::unique_ptr<moe_program_t, Close> program;
+  std::unique_ptr<moe_session_t, Close> session;
+  std::vector<moe_value_info_t> inputs;
+  std::vector<moe_value_info_t> outputs;
+};
+
+namespace CLI {
+class App;
+} // namespace CLI
+
+void addRunFlags(CLI::App &command, RunFlags &flags);
+
+#endif // COMPILER_TOOLS_MOEC_MODEL_H

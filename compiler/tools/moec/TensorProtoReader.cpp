@@ -1,0 +1,115 @@
+//===- TensorProtoReader.cpp - ONNX's file format for one tensor ----------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/tools/moec/TensorProtoReader.h"
+
+#include "onnx/onnx_pb.h"
+
+#include <cstring>
+#include <optional>
+
+using Proto = ::onnx::TensorProto;
+
+static std::optional<moe_dtype_t> getDtype(int type) {
+  switch (type) {
+  case Proto::FLOAT:
+    return MOE_DTYPE_F32;
+  case Proto::DOUBLE:
+    return MOE_DTYPE_F64;
+  case Proto::FLOAT16:
+    return MOE_DTYPE_F16;
+  case Proto::BFLOAT16:
+    return MOE_DTYPE_BF16;
+  case Proto::INT8:
+    return MOE_DTYPE_I8;
+  case Proto::INT16:
+    return MOE_DTYPE_I16;
+  case Proto::INT32:
+    return MOE_DTYPE_I32;
+  case Proto::INT64:
+    return MOE_DTYPE_I64;
+  case Proto::UINT8:
+    return MOE_DTYPE_U8;
+  case Proto::UINT16:
+    return MOE_DTYPE_U16;
+  case Proto::UINT32:
+    return MOE_DTYPE_U32;
+  case Proto::UINT64:
+    return MOE_DTYPE_U64;
+  case Proto::BOOL:
+    return MOE_DTYPE_BOOL;
+  default:
+    return std::nullopt;
+  }
+}
+
+/// Copies the low bytes of each number of a repeated field.
+template <typename Field>
+static bool copyField(const Field &field, Tensor &result) {
+  size_t size = moe_dtype_size(result.dtype);
+  if (result.bytes.size() != field.size() * size)
+    return false;
+  char *target = result.bytes.data();
+  for (auto value : field) {
+    std::memcpy(target, &value, size);
+    target += size;
+  }
+  return true;
+}
+
+static bool copyNumbers(const Proto &proto, Tensor &result) {
+  if (proto.has_raw_data()) {
+    const std::string &raw = proto.raw_data();
+    if (raw.size() != result.bytes.size())
+      return false;
+    std::memcpy(result.bytes.data(), raw.data(), raw.size());
+    return true;
+  }
+  switch (result.dtype) {
+  case MOE_DTYPE_F32:
+    return copyField(proto.float_data(), result);
+  case MOE_DTYPE_F64:
+    return copyField(proto.double_data(), result);
+  case MOE_DTYPE_I64:
+    return copyField(proto.int64_data(), result);
+  case MOE_DTYPE_U32:
+  case MOE_DTYPE_U64:
+    return copyField(proto.uint64_data(), result);
+  default:
+    return copyField(proto.int32_data(), result);
+  }
+}
+
+bool parseTensorProto(const std::string &contents, Tensor &result,
+                      std::string &error) {
+  Proto proto;
+  if (!proto.ParseFromString(contents)) {
+    error = "is not a serialized TensorProto";
+    return false;
+  }
+  std::optional<moe_dtype_t> dtype = getDtype(proto.data_type());
+  if (!dtype || proto.data_location() == Proto::EXTERNAL) {
+    error = dtype ? "keeps its numbers in another file"
+                  : "has the unsupported ONNX data type " +
+                        std::to_string(proto.data_type());
+    return false;
+  }
+  std::vector<int64_t> dims(proto.dims().begin(), proto.dims().end());
+  int64_t count = countElements(*dtype, dims);
+  // The numbers are in memory already, so no more than their size is allocated.
+  size_t present = std::max<size_t>(contents.size(), 1) * 8;
+  if (count < 0 || count * moe_dtype_size(*dtype) > present) {
+    error = "has a shape that does not fit its numbers";
+    return false;
+  }
+  result = Tensor(*dtype, dims);
+  if (!copyNumbers(proto, result)) {
+    error = "has a shape that does not fit its numbers";
+    return false;
+  }
+  return true;
+}

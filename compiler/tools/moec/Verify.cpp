@@ -1,0 +1,184 @@
+//===- Verify.cpp - moec verify -------------------------------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/tools/moec/Commands.h"
+#include "compiler/tools/moec/Compare.h"
+#include "compiler/tools/moec/CompileFlags.h"
+#include "compiler/tools/moec/Model.h"
+#include "compiler/tools/moec/Progress.h"
+#include "compiler/tools/moec/TensorFile.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <CLI/CLI.hpp>
+
+#include <optional>
+
+using namespace mlir;
+using namespace mlir::moe;
+namespace fs = llvm::sys::fs;
+namespace path = llvm::sys::path;
+
+namespace {
+struct VerifyState {
+  std::string model;
+  std::string data;
+  Tolerance tolerance;
+  CompileFlags compileFlags;
+  RunFlags runFlags;
+};
+} // namespace
+
+static bool isDataSet(StringRef folder) {
+  SmallString<128> first(folder);
+  path::append(first, "input_0.pb");
+  SmallString<128> output(folder);
+  path::append(output, "output_0.pb");
+  return fs::exists(first) || fs::exists(output);
+}
+
+/// The folder itself, or its test_data_set_N in the order of N.
+static std::vector<std::string> findDataSets(const std::string &folder) {
+  if (isDataSet(folder))
+    return {folder};
+  std::vector<std::pair<unsigned, std::string>> found;
+  std::error_code code;
+  for (fs::directory_iterator entry(folder, code), end; !code && entry != end;
+       entry.increment(code)) {
+    StringRef name = path::filename(entry->path());
+    unsigned number;
+    if (name.consume_front("test_data_set_") && !name.getAsInteger(10, number))
+      found.emplace_back(number, entry->path());
+  }
+  llvm::sort(found);
+  std::vector<std::string> folders;
+  for (auto &[number, name] : found)
+    folders.push_back(name);
+  if (folders.empty())
+    exitWithError("found no test_data_set_N with input_0.pb in '" + folder +
+                  "'; name a folder with --data");
+  return folders;
+}
+
+/// Reads KIND_INDEX.pb; nothing if there is no such file.
+static std::optional<Tensor> readTensor(StringRef folder, StringRef kind,
+                                        size_t index) {
+  SmallString<128> file(folder);
+  path::append(file, kind + "_" + Twine(index) + ".pb");
+  if (!fs::exists(file))
+    return std::nullopt;
+  Tensor tensor;
+  std::string error;
+  if (!readTensorFile(file.str().str(), tensor, error))
+    exitWithError(error);
+  return tensor;
+}
+
+static void runDataSet(Model &model, StringRef folder) {
+  std::vector<Tensor> tensors;
+  for (const moe_value_info_t &info : model.getInputs()) {
+    std::optional<Tensor> tensor = readTensor(folder, "input", tensors.size());
+    if (!tensor)
+      exitWithError("found no file for input '" + std::string(info.name) +
+                    "' in '" + folder.str() + "'");
+    tensors.push_back(std::move(*tensor));
+  }
+  std::vector<moe_input_t> inputs;
+  for (auto [info, tensor] : llvm::zip_equal(model.getInputs(), tensors))
+    inputs.push_back({info.name, tensor.view()});
+  model.run(inputs);
+}
+
+/// Prints one line for each output; true if all agree.
+static bool compareDataSet(const Model &model, StringRef folder,
+                           const Tolerance &tolerance) {
+  bool allAgree = true;
+  unsigned compared = 0;
+  for (size_t i = 0; i < model.getOutputs().size(); ++i) {
+    std::optional<Tensor> want = readTensor(folder, "output", i);
+    if (!want)
+      continue;
+    ++compared;
+    moe_tensor_t got = model.getOutput(i);
+    Comparison comparison = compareTensors(got, want->view(), tolerance);
+    llvm::outs() << (comparison.agrees ? "ok    " : "WRONG ")
+                 << path::filename(folder) << ' ' << model.getOutputs()[i].name
+                 << ' ' << describe(got) << " worst error "
+                 << llvm::format("%.3g", comparison.worstError);
+    if (!comparison.agrees)
+      llvm::outs() << ": " << comparison.reason;
+    llvm::outs() << '\n';
+    allAgree &= comparison.agrees;
+  }
+  if (compared == 0)
+    exitWithError("found no output_N.pb in '" + folder.str() + "'");
+  return allAgree;
+}
+
+static void verify(const VerifyState &state) {
+  std::string folder = state.data;
+  if (folder.empty())
+    folder = path::parent_path(state.model).str();
+  if (folder.empty())
+    folder = ".";
+  if (!fs::exists(state.model))
+    exitWithError("cannot read '" + state.model + "': no such file");
+  std::vector<std::string> dataSets = findDataSets(folder);
+
+  SmallString<128> artifact;
+  if (std::error_code code =
+          fs::createTemporaryFile("moec-verify", "moe", artifact))
+    exitWithError("cannot create a temporary file: " + code.message());
+  llvm::FileRemover remover(artifact);
+  CompileOptions options;
+  options.modelPath = state.model;
+  options.outputPath = artifact.str().str();
+  state.compileFlags.apply(options);
+  Progress progress(/*quiet=*/false);
+  options.onProgress = [&](StringRef step, double fraction) {
+    progress.update(step, fraction);
+  };
+  bool compiled = compileWithDiagnostics(options);
+  progress.finish();
+  if (!compiled)
+    throw CLI::RuntimeError(1);
+
+  Model model(options.outputPath, state.runFlags);
+  bool allAgree = true;
+  for (const std::string &dataSet : dataSets) {
+    runDataSet(model, dataSet);
+    allAgree &= compareDataSet(model, dataSet, state.tolerance);
+  }
+  if (!allAgree)
+    exitWithError("outputs of '" + state.model +
+                  "' do not agree with the stored ones");
+}
+
+void addVerifyCommand(CLI::App &app) {
+  auto state = std::make_shared<VerifyState>();
+  CLI::App *command = app.add_subcommand(
+      "verify", "compile a model, run it on stored inputs, compare outputs");
+  command->add_option("MODEL", state->model, "the model (.onnx, .onnxtxt)")
+      ->required();
+  command->add_option(
+      "--data", state->data,
+      "a folder with input_N.pb and output_N.pb, or with "
+      "several such folders test_data_set_N (default: MODEL's)");
+  command->add_option("--rtol", state->tolerance.rtol, "relative tolerance")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--atol", state->tolerance.atol, "absolute tolerance")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  state->compileFlags.addTo(*command);
+  addRunFlags(*command, state->runFlags);
+  command->callback([state] { verify(*state); });
+}

@@ -1,0 +1,20 @@
+# GoogleTest programs; lit tests beside their sources run them.
+find_package(GTest REQUIRED)
+
+# A code object that the runtime's tests load.
+add_library(moert-test-code MODULE runtime/core/Inputs/Code.c)
+
+add_executable(moert-tests
+  runtime/core/BindInputsTest.cpp
+  runtime/core/SessionTest.cpp
+  runtime/device/cpu/AllocatorTest.cpp
+  runtime/device/cpu/ThreadPoolTest.cpp
+  runtime/format/FormatTest.cpp)
+target_compile_definitions(moert-tests PRIVATE MOERT_TEST_CODE="$<TARGET_FILE:moert-test-code>")
+target_link_libraries(moert-tests PRIVATE moert-core moert GTest::gtest_main)
+add_dependencies(moert-tests moert-test-code)
+
+moec_add_tool(moec-tests
+  compiler/Artifact/WeightPackerTest.cpp
+  compiler/tools/moec/ToolSupportTest.cpp
+  LINK moec-weight-packer moec-tool-support moert-format GTest::gtest_main)

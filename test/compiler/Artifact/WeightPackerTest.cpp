@@ -1,0 +1,237 @@
+//===- WeightPackerTest.cpp - how weights are packed ----------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Artifact/WeightPacker.h"
+
+#include "test/runtime/ArtifactBuilder.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+using namespace mlir;
+using namespace mlir::moe;
+
+namespace {
+
+class WeightPackerTest : public testing::Test {
+protected:
+  template <typename T> void setFile(const std::vector<T> &numbers) {
+    std::string path = folder.file("weights");
+    moert::writeAll(path,
+                    std::string(reinterpret_cast<const char *>(numbers.data()),
+                                numbers.size() * sizeof(T)));
+    if (llvm::Error error = file.open(path))
+      FAIL() << llvm::toString(std::move(error));
+  }
+
+  /// 0, 1, 2, ...
+  void setCounting(int count) {
+    std::vector<float> numbers(count);
+    for (int i = 0; i < count; ++i)
+      numbers[i] = i;
+    setFile(numbers);
+  }
+
+  WeightView view(std::vector<int64_t> strides, uint64_t firstElement = 0) {
+    return {&file, firstElement * 4, ElementKind::F32, std::move(strides)};
+  }
+
+  template <typename T = float> std::vector<T> pack(const SegmentPlan &plan) {
+    llvm::Expected<uint64_t> bytes = checkSegment(plan);
+    if (!bytes) {
+      ADD_FAILURE() << llvm::toString(bytes.takeError());
+      return {};
+    }
+    std::vector<char> packed;
+    llvm::Error error = packSegment(plan, [&](llvm::ArrayRef<char> piece) {
+      packed.insert(packed.end(), piece.begin(), piece.end());
+      return llvm::Error::success();
+    });
+    EXPECT_FALSE(static_cast<bool>(error));
+    EXPECT_EQ(packed.size(), *bytes);
+    std::vector<T> numbers(packed.size() / sizeof(T));
+    std::memcpy(numbers.data(), packed.data(), packed.size());
+    return numbers;
+  }
+
+  /// The same by definition: element by element.
+  std::vector<float> packSlowly(const SegmentPlan &plan) {
+    int64_t columns = plan.layout->columns, depth = plan.layout->depth;
+    int64_t rows = plan.shape[plan.shape.size() - 2];
+    int64_t width = plan.shape.back();
+    int64_t stack = plan.shape.size() == 3 ? plan.shape[0] : 1;
+    int64_t panels = (width + columns - 1) / columns;
+    int64_t groups = (rows + depth - 1) / depth;
+    std::vector<float> result;
+    for (int64_t e = 0; e < stack; ++e)
+      for (int64_t panel = 0; panel < panels; ++panel)
+        for (const WeightSource &source : plan.sources)
+          for (int64_t group = 0; group < groups; ++group)
+            for (int64_t column = 0; column < columns; ++column)
+              for (int64_t row = 0; row < depth; ++row)
+                result.push_back(read(source, e, group * depth + row,
+                                      panel * columns + column, rows, width));
+    return result;
+  }
+
+  float read(const WeightSource &source, int64_t e, int64_t k, int64_t n,
+             int64_t rows, int64_t columns) {
+    if (k >= rows || n >= columns)
+      return 0;
+    const WeightView &view = source.size() > 1 ? source[e] : source[0];
+    int64_t place = view.offset / 4;
+    if (view.strides.size() == 3)
+      place += e * view.strides[0];
+    place += k * view.strides[view.strides.size() - 2];
+    return place + n * view.strides.back();
+  }
+
+  std::string check(const SegmentPlan &plan) {
+    llvm::Expected<uint64_t> bytes = checkSegment(plan);
+    return bytes ? "" : llvm::toString(bytes.takeError());
+  }
+
+  moert::TemporaryFolder folder;
+  WeightFile file;
+};
+
+} // namespace
+
+// Tests that views without a layout are made row-major.
+TEST_F(WeightPackerTest, RowMajor) {
+  setCounting(24);
+  EXPECT_EQ(pack({"w", {2, 3}, ElementKind::F32, {}, {{view({3, 1}, 1)}}}),
+            (std::vector<float>{1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(pack({"w", {3, 2}, ElementKind::F32, {}, {{view({1, 3})}}}),
+            (std::vector<float>{0, 3, 1, 4, 2, 5}));
+  EXPECT_EQ(pack({"w", {2, 2}, ElementKind::F32, {}, {{view({0, 5})}}}),
+            (std::vector<float>{0, 5, 0, 5}));
+  EXPECT_EQ(pack({"w", {}, ElementKind::F32, {}, {{view({}, 9)}}}),
+            (std::vector<float>{9}));
+  EXPECT_EQ(pack({"w", {2, 2, 2}, ElementKind::F32, {}, {{view({1, 12, 6})}}}),
+            (std::vector<float>{0, 6, 12, 18, 1, 7, 13, 19}));
+  EXPECT_EQ(pack({"w", {4, 1}, ElementKind::F32, {}, {{view({6, 1})}}}),
+            (std::vector<float>{0, 6, 12, 18}));
+  EXPECT_TRUE(
+      pack({"w", {0, 5}, ElementKind::F32, {}, {{view({5, 1})}}}).empty());
+}
+
+// Tests that one view for each expert makes a stack.
+TEST_F(WeightPackerTest, StackOfViews) {
+  setCounting(24);
+  EXPECT_EQ(pack({"w",
+                  {2, 2, 2},
+                  ElementKind::F32,
+                  {},
+                  {{view({2, 1}, 10), view({1, 2}, 0)}}}),
+            (std::vector<float>{10, 11, 12, 13, 0, 2, 1, 3}));
+}
+
+// Tests panels against the definition of the layout: transposed, interleaved
+// and separate sources, depths, sizes that leave a remainder, stacks.
+TEST_F(WeightPackerTest, Panels) {
+  constexpr int64_t kRows = 37, kColumns = 45, kStack = 3;
+  constexpr int64_t kMatrix = kRows * kColumns;
+  setCounting(2 * kStack * kMatrix);
+  for (int64_t depth : {1, 2, 4})
+    for (int64_t columns : {8, 16, 64}) {
+      PanelLayout layout{columns, depth};
+      SegmentPlan plan{"w", {kRows, kColumns}, ElementKind::F32, layout, {}};
+      for (std::vector<int64_t> strides :
+           {std::vector<int64_t>{kColumns, 1}, {1, kRows}, {2 * kColumns, 2}}) {
+        plan.sources = {{view(strides)}};
+        EXPECT_EQ(pack(plan), packSlowly(plan));
+      }
+      plan.shape = {kStack, kRows, kColumns};
+      plan.sources = {{view({2 * kMatrix, 2 * kColumns, 2})},
+                      {view({2 * kMatrix, 2 * kColumns, 2}, 1)}};
+      EXPECT_EQ(pack(plan), packSlowly(plan));
+      plan.sources = {{view({1, kRows}, 7), view({kColumns, 1}, kMatrix),
+                       view({1, kRows}, 2 * kMatrix)}};
+      EXPECT_EQ(pack(plan), packSlowly(plan));
+    }
+}
+
+// Tests matrices of which not all fits into one piece, in height and width.
+TEST_F(WeightPackerTest, SeveralPieces) {
+  setCounting(100000 * 20);
+  for (std::vector<int64_t> shape :
+       {std::vector<int64_t>{100000, 20}, {20, 100000}})
+    for (bool transposed : {false, true}) {
+      SegmentPlan plan{"w", shape, ElementKind::F32, PanelLayout{16, 2}, {}};
+      plan.sources = {{transposed ? view({1, shape[0]}) : view({shape[1], 1})}};
+      EXPECT_EQ(pack(plan), packSlowly(plan));
+      plan.layout.reset();
+      std::vector<float> copy = pack(plan);
+      EXPECT_EQ(copy[shape[1] + 3],
+                transposed ? shape[0] * 3 + 1 : shape[1] + 3);
+      EXPECT_EQ(copy.back(), 1999999);
+    }
+}
+
+// Tests conversions between element types.
+TEST_F(WeightPackerTest, Conversions) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  setFile<float>(
+      {1.0f, -2.5f, 65504.0f, 1e-8f, infinity, nan, 1.00390625f, 1.01171875f});
+  SegmentPlan plan{"w", {8}, ElementKind::F16, {}, {{view({1})}}};
+  std::vector<uint16_t> halves = pack<uint16_t>(plan);
+  EXPECT_EQ(halves[0], 0x3c00);
+  EXPECT_EQ(halves[1], 0xc100);
+  EXPECT_EQ(halves[2], 0x7bff);
+  EXPECT_EQ(halves[3], 0);
+  EXPECT_EQ(halves[4], 0x7c00);
+  EXPECT_GT(halves[5] & 0x7fff, 0x7c00);
+  plan.element = ElementKind::BF16;
+  std::vector<uint16_t> brains = pack<uint16_t>(plan);
+  EXPECT_EQ(brains[0], 0x3f80);
+  EXPECT_EQ(brains[4], 0x7f80);
+  EXPECT_GT(brains[5] & 0x7fff, 0x7f80);
+  // Halfway between two numbers: the even one.
+  EXPECT_EQ(brains[6], 0x3f80);
+  EXPECT_EQ(brains[7], 0x3f82);
+  plan.element = ElementKind::I8;
+  EXPECT_EQ(pack<int8_t>(plan),
+            (std::vector<int8_t>{1, -2, 127, 0, 127, 0, 1, 1}));
+  plan.element = ElementKind::F64;
+  EXPECT_EQ(pack<double>(plan)[1], -2.5);
+}
+
+// Tests that impossible plans are refused before anything is read.
+TEST_F(WeightPackerTest, InvalidPlans) {
+  setCounting(10);
+  auto plan = [&](std::vector<int64_t> shape, std::vector<int64_t> strides,
+                  uint64_t first = 0) {
+    return SegmentPlan{
+        "w", std::move(shape), ElementKind::F32, {}, {{view(strides, first)}}};
+  };
+  EXPECT_EQ(check(plan({10}, {1})), "");
+  EXPECT_EQ(check(plan({11}, {1})),
+            "weight 'w': expected its numbers within the 40 bytes of '" +
+                file.getPath() + "', got a view at offset 0 that ends at 44");
+  EXPECT_NE(check(plan({1}, {1}, 10)), "");
+  EXPECT_NE(check(plan({1}, {1}, UINT64_MAX / 4)), "");
+  EXPECT_NE(check(plan({INT64_MAX}, {1})), "");
+  EXPECT_NE(check(plan({INT64_MAX, INT64_MAX}, {0, 0})), "");
+  EXPECT_NE(check(plan({2, 5}, {5})), "");
+  EXPECT_NE(check(plan({2}, {-1}, 1)), "");
+  EXPECT_NE(check(plan({-2}, {1})), "");
+  SegmentPlan packed = plan({10}, {1});
+  packed.layout = PanelLayout{16, 1};
+  EXPECT_EQ(check(packed),
+            "weight 'w': expected a matrix or a stack of matrices, got rank 1");
+  packed = plan({2, 5}, {5, 1});
+  packed.layout = PanelLayout{0, 1};
+  EXPECT_NE(check(packed), "");
+  SegmentPlan stack = plan({3, 2}, {1});
+  stack.sources[0].push_back(view({1}));
+  EXPECT_NE(check(stack), "");
+}

@@ -1,0 +1,257 @@
+//===- SessionTest.cpp - programs and sessions through the C interface ----===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "test/runtime/ArtifactBuilder.h"
+
+#include "runtime/moe_runtime.h"
+
+#include <cstring>
+#include <thread>
+
+using namespace moert;
+
+namespace {
+
+enum Mode : int64_t {
+  Plain,
+  FailSerial,
+  FailParallel,
+  StridedOutput,
+  OutputIsInput,
+  HugeAllocation,
+  EmptyOutput
+};
+
+const char kManifest[] = R"({"host_interface": 1,
+  "inputs": [{"name": "x", "type": "f32", "dims": ["n"]},
+             {"name": "mode", "type": "i64", "dims": []}],
+  "outputs": [{"name": "y", "type": "f32", "dims": ["n"]}]})";
+
+class SessionTest : public testing::Test {
+protected:
+  std::vector<SectionContents> makeSections() {
+    float weight = 0.5;
+    std::string weights(reinterpret_cast<char *>(&weight), sizeof(weight));
+    // Several chunks, so that several threads read.
+    weights.resize(9 << 20, 'w');
+    return {{SectionKind::Manifest, "", kManifest},
+            {SectionKind::Code, "x86-64", readAll(MOERT_TEST_CODE)},
+            {SectionKind::Weights, "", weights}};
+  }
+
+  void open(moe_weights_mode_t weights = MOE_WEIGHTS_READ,
+            unsigned threads = 3) {
+    ASSERT_TRUE(writeArtifact(path, makeSections()).ok());
+    moe_program_options_t options = {};
+    options.struct_size = sizeof(options);
+    options.weights = weights;
+    ASSERT_EQ(moe_program_open(path.c_str(), &options, &program), MOE_OK)
+        << moe_error_message();
+    moe_session_options_t sessionOptions = {sizeof(sessionOptions), threads};
+    ASSERT_EQ(moe_session_create(program, &sessionOptions, &session), MOE_OK)
+        << moe_error_message();
+  }
+
+  void TearDown() override {
+    moe_session_destroy(session);
+    moe_program_close(program);
+  }
+
+  moe_status_t run(int64_t mode) { return run(session, mode); }
+
+  moe_status_t run(moe_session_t *target, int64_t mode) {
+    int64_t size = x.size();
+    moe_input_t inputs[] = {{"mode", {MOE_DTYPE_I64, 0, nullptr, &mode}},
+                            {"x", {MOE_DTYPE_F32, 1, &size, x.data()}}};
+    return moe_session_run(target, inputs, 2);
+  }
+
+  void expectOutput(moe_session_t *target) {
+    moe_tensor_t y;
+    ASSERT_EQ(moe_session_output(target, 0, &y), MOE_OK) << moe_error_message();
+    ASSERT_EQ(y.rank, 1u);
+    ASSERT_EQ(y.dims[0], static_cast<int64_t>(x.size()));
+    for (size_t i = 0; i < x.size(); ++i)
+      ASSERT_EQ(static_cast<const float *>(y.data)[i], 2 * x[i] + 0.5f);
+  }
+
+  TemporaryFolder folder;
+  std::string path = folder.file("model.moe");
+  moe_program_t *program = nullptr;
+  moe_session_t *session = nullptr;
+  std::vector<float> x = std::vector<float>(1000, 3.0f);
+};
+
+} // namespace
+
+// Tests the signature and a run, with weights read and mapped.
+TEST_F(SessionTest, Run) {
+  for (moe_weights_mode_t mode : {MOE_WEIGHTS_READ, MOE_WEIGHTS_MAP}) {
+    open(mode);
+    moe_value_info_t info;
+    ASSERT_EQ(moe_program_input(program, 0, &info), MOE_OK);
+    EXPECT_STREQ(info.name, "x");
+    EXPECT_EQ(info.dims[0], -1);
+    EXPECT_STREQ(info.symbols[0], "n");
+    EXPECT_EQ(moe_program_input(program, 2, &info), MOE_ERROR_INVALID_ARGUMENT);
+    moe_tensor_t y;
+    EXPECT_EQ(moe_session_output(session, 0, &y), MOE_ERROR_INVALID_ARGUMENT);
+    ASSERT_EQ(run(Plain), MOE_OK) << moe_error_message();
+    expectOutput(session);
+    TearDown();
+  }
+  session = nullptr;
+  program = nullptr;
+}
+
+// Tests that outputs with gaps are made row-major, that an output may be an
+// input of the run, and that one may be empty.
+TEST_F(SessionTest, UnusualOutputs) {
+  open();
+  ASSERT_EQ(run(StridedOutput), MOE_OK) << moe_error_message();
+  expectOutput(session);
+  ASSERT_EQ(run(OutputIsInput), MOE_OK) << moe_error_message();
+  moe_tensor_t y;
+  ASSERT_EQ(moe_session_output(session, 0, &y), MOE_OK);
+  EXPECT_NE(y.data, x.data());
+  EXPECT_EQ(static_cast<const float *>(y.data)[7], 3.0f);
+  ASSERT_EQ(run(EmptyOutput), MOE_OK) << moe_error_message();
+  ASSERT_EQ(moe_session_output(session, 0, &y), MOE_OK);
+  EXPECT_EQ(y.dims[0], 0);
+}
+
+// Tests that the output of a run can be the input of the next one.
+TEST_F(SessionTest, OutputFeedsNextRun) {
+  open();
+  ASSERT_EQ(run(Plain), MOE_OK);
+  moe_tensor_t y;
+  int64_t mode = Plain;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(moe_session_output(session, 0, &y), MOE_OK);
+    moe_input_t inputs[] = {{"x", y},
+                            {"mode", {MOE_DTYPE_I64, 0, nullptr, &mode}}};
+    ASSERT_EQ(moe_session_run(session, inputs, 2), MOE_OK);
+  }
+  ASSERT_EQ(moe_session_output(session, 0, &y), MOE_OK);
+  EXPECT_EQ(static_cast<const float *>(y.data)[999],
+            2 * (2 * (2 * (2 * 3 + 0.5f) + 0.5f) + 0.5f) + 0.5f);
+}
+
+// Tests that errors in serial code, in loops and of memory end the run with a
+// message, and that the session works afterwards.
+TEST_F(SessionTest, FailingRuns) {
+  for (unsigned threads : {1u, 3u}) {
+    open(MOE_WEIGHTS_READ, threads);
+    EXPECT_EQ(run(FailSerial), MOE_ERROR_RUN);
+    EXPECT_STREQ(moe_error_message(), "expected better input, got 42");
+    moe_tensor_t y;
+    EXPECT_EQ(moe_session_output(session, 0, &y), MOE_ERROR_INVALID_ARGUMENT);
+    EXPECT_EQ(run(FailParallel), MOE_ERROR_RUN);
+    EXPECT_STREQ(moe_error_message(), "index out of range, got 500");
+    EXPECT_EQ(run(HugeAllocation), MOE_ERROR_OUT_OF_MEMORY);
+    EXPECT_EQ(run(99), MOE_OK);
+    expectOutput(session);
+    TearDown();
+  }
+  session = nullptr;
+  program = nullptr;
+}
+
+// Tests sessions of one program in several threads, the program being closed.
+TEST_F(SessionTest, SessionsShareAProgram) {
+  open();
+  std::vector<moe_session_t *> sessions(3);
+  moe_session_options_t options = {sizeof(options), 2};
+  for (moe_session_t *&other : sessions)
+    ASSERT_EQ(moe_session_create(program, &options, &other), MOE_OK);
+  moe_program_close(program);
+  program = nullptr;
+  std::vector<std::thread> threads;
+  for (moe_session_t *other : sessions)
+    threads.emplace_back([&, other] {
+      for (int i = 0; i < 50; ++i) {
+        EXPECT_EQ(run(other, i % 2 ? Plain : FailParallel),
+                  i % 2 ? MOE_OK : MOE_ERROR_RUN);
+        if (i % 2)
+          expectOutput(other);
+      }
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  for (moe_session_t *other : sessions)
+    moe_session_destroy(other);
+}
+
+// Tests that wrong uses of the interface give a status.
+TEST_F(SessionTest, InvalidArguments) {
+  open();
+  EXPECT_EQ(moe_program_open(nullptr, nullptr, &program),
+            MOE_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(moe_program_open(path.c_str(), nullptr, nullptr),
+            MOE_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(moe_session_create(nullptr, nullptr, &session),
+            MOE_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(moe_session_run(session, nullptr, 1), MOE_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(moe_session_run(session, nullptr, 0), MOE_ERROR_INPUT);
+  EXPECT_STREQ(moe_error_message(), "input 'x' is missing, expected f32[n]");
+  moe_session_destroy(nullptr);
+  moe_program_close(nullptr);
+}
+
+// Tests that a choice of instruction set is obeyed, and that code for others is
+// refused.
+TEST_F(SessionTest, InstructionSets) {
+  auto sections = makeSections();
+  ASSERT_TRUE(writeArtifact(path, sections).ok());
+  moe_program_options_t options = {};
+  options.struct_size = sizeof(options);
+  options.isa = "x86-64-v9";
+  EXPECT_EQ(moe_program_open(path.c_str(), &options, &program),
+            MOE_ERROR_UNSUPPORTED);
+  EXPECT_EQ(std::string(moe_error_message()),
+            "'" + path + "' has no code for 'x86-64-v9', only for: x86-64");
+  sections[1].name = "x86-64-v9";
+  ASSERT_TRUE(writeArtifact(path, sections).ok());
+  for (const char *isa : {"x86-64-v9", (const char *)nullptr}) {
+    options.isa = isa;
+    EXPECT_EQ(moe_program_open(path.c_str(), &options, &program),
+              MOE_ERROR_UNSUPPORTED);
+    EXPECT_NE(std::string(moe_error_message()).find("x86-64-v9"),
+              std::string::npos);
+  }
+}
+
+// Tests that an artifact is refused before its code is loaded: damaged weights
+// or code, another host interface, code without the entry points.
+TEST_F(SessionTest, RefusedArtifacts) {
+  ASSERT_TRUE(writeArtifact(path, makeSections()).ok());
+  const std::string good = readAll(path);
+  for (size_t place : {good.size() - 1, size_t(2 * 4096 + 100)}) {
+    std::string damaged = good;
+    damaged[place] ^= 0x10;
+    writeAll(path, damaged);
+    for (moe_weights_mode_t mode : {MOE_WEIGHTS_READ, MOE_WEIGHTS_MAP}) {
+      moe_program_options_t options = {};
+      options.struct_size = sizeof(options);
+      options.weights = mode;
+      EXPECT_EQ(moe_program_open(path.c_str(), &options, &program),
+                MOE_ERROR_ARTIFACT);
+      EXPECT_NE(std::string(moe_error_message()).find("is damaged"),
+                std::string::npos);
+    }
+  }
+  auto sections = makeSections();
+  sections[0].bytes = R"({"host_interface": 99, "inputs": [], "outputs": []})";
+  ASSERT_TRUE(writeArtifact(path, sections).ok());
+  EXPECT_EQ(moe_program_open(path.c_str(), nullptr, &program),
+            MOE_ERROR_UNSUPPORTED);
+  sections = makeSections();
+  sections[1].bytes = "not ELF";
+  ASSERT_TRUE(writeArtifact(path, sections).ok());
+  EXPECT_EQ(moe_program_open(path.c_str(), nullptr, &program),
+            MOE_ERROR_ARTIFACT);
+}
