@@ -12,6 +12,7 @@
 using namespace mlir;
 
 void moe::buildConvertPipeline(OpPassManager &manager) {
+  manager.addPass(createFoldOnnxConstants());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
   manager.addPass(createConvertONNXToLinalg());
