@@ -28,6 +28,25 @@ def FoldOnnxConstants : Pass<"moe-fold-onnx-constants"> {
   let dependentDialects = ["::mlir::onnx::ONNXDialect"];
 }
 
+def FoldWeightViews : Pass<"moe-fold-weight-views"> {
+  let summary = "makes rearranged weights views of the file";
+  let description = [{
+    A transposition, slice, selection, split, reshape or widening of a `moe.weight` becomes a `moe.weight` with other
+    strides. What exporters do to weights at run time is thus done by the weight packer, once, without a copy.
+
+    *Guarantees*: operations that cannot be expressed by strides stay.
+
+    ```mlir
+    func.func @main() -> tensor<4x8xf32> {
+      %w = moe.weight "w" [#moe.view<"m.onnx", offset = 64, element = f32, strides = [4, 1]>] : tensor<8x4xf32>
+      %t = onnx.Transpose(%w) {perm = array<i64: 1, 0>} : (tensor<8x4xf32>) -> tensor<4x8xf32>
+      return %t : tensor<4x8xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::moe::MoEDialect"];
+}
+
 def ConvertONNXToLinalg : Pass<"convert-onnx-to-linalg", "::mlir::ModuleOp"> {
   let summary = "turns onnx operators into linalg, tensor and arith operations";
   let description = [{

@@ -15,6 +15,8 @@ void moe::buildConvertPipeline(OpPassManager &manager) {
   manager.addPass(createFoldOnnxConstants());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
+  manager.addPass(createFoldOnnxConstants());
+  manager.addPass(createFoldWeightViews());
   manager.addPass(createConvertONNXToLinalg());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
