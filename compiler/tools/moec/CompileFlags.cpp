@@ -88,6 +88,7 @@ bool compileWithDiagnostics(const CompileOptions &options) {
   registerAllExtensions(registry);
   moe::registerDialects(registry);
   MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
   context.getDiagEngine().registerHandler([](Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() != DiagnosticSeverity::Remark)
       print(diagnostic);

@@ -63,9 +63,13 @@ struct EmitEntry : public moe::impl::EmitEntryBase<EmitEntry> {
 
 private:
   static void makeInternal(ModuleOp module) {
-    for (auto function : module.getOps<LLVM::LLVMFuncOp>())
+    for (auto function : module.getOps<LLVM::LLVMFuncOp>()) {
+      // Names of the model mean nothing to LLVM.
+      function.removeArgAttrsAttr();
+      function.removeResAttrsAttr();
       if (!function.isExternal())
         function.setLinkage(LLVM::Linkage::Internal);
+    }
   }
 
   void emitHostTable(ModuleOp module) {

@@ -140,6 +140,20 @@ def LowerWeights : Pass<"moe-lower-weights", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
+def MarkEntry : Pass<"moe-mark-entry", "::mlir::ModuleOp"> {
+  let summary = "asks for the C interface of the entry function";
+  let description = [{
+    Sets `llvm.emit_c_interface` on `main`, for `moe-emit-entry` to call.
+
+    ```mlir
+    func.func @main(%x: memref<4xf32>) -> memref<4xf32> {
+      return %x : memref<4xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 def EmitEntry : Pass<"moe-emit-entry", "::mlir::ModuleOp"> {
   let summary = "adds what a code object exports and the calls of host functions";
   let description = [{

@@ -48,6 +48,7 @@ void moe::buildBufferizePipeline(OpPassManager &manager) {
 }
 
 void moe::buildLLVMPipeline(OpPassManager &manager) {
+  manager.addPass(createMarkEntry());
   manager.addPass(createOutlineParallel());
   manager.addPass(createLowerWeights());
   manager.addPass(createCanonicalizerPass());
