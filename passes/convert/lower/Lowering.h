@@ -110,6 +110,7 @@ void addEinsumLowering(LoweringTable &table);
 void addNormalizationLowerings(LoweringTable &table);
 void addAttentionLowerings(LoweringTable &table);
 void addSelectionLowerings(LoweringTable &table);
+void addTopKLowering(LoweringTable &table);
 void addGatherScatterLowerings(LoweringTable &table);
 
 } // namespace mlir::moe
