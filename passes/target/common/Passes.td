@@ -73,6 +73,22 @@ def LowerCopies : Pass<"moe-lower-copies"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
+def LowerReshapes : Pass<"moe-lower-reshapes"> {
+  let summary = "computes the strides of views that split a dimension into unknown extents";
+  let description = [{
+    A `memref.expand_shape` with two or more dynamic extents for one dimension becomes a `memref.reinterpret_cast`:
+    `expand-strided-metadata` of LLVM 22 takes one dynamic extent at most.
+
+    ```mlir
+    func.func @rows(%a: memref<?xf32>, %m: index, %n: index) -> memref<?x?xf32> {
+      %b = memref.expand_shape %a [[0, 1]] output_shape [%m, %n] : memref<?xf32> into memref<?x?xf32>
+      return %b : memref<?x?xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
+}
+
 def ApproximateMath : Pass<"moe-approximate-math"> {
   let summary = "replaces functions of f32 by arithmetic that vectorises";
   let description = [{

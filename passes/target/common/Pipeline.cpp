@@ -66,6 +66,7 @@ void moe::buildLLVMPipeline(OpPassManager &manager) {
   manager.addPass(arith::createArithExpandOpsPass(expand));
 
   manager.addPass(createConvertVectorToSCFPass());
+  manager.addPass(createLowerReshapes());
   manager.addPass(memref::createExpandStridedMetadataPass());
   manager.addPass(createLowerAffinePass());
   manager.addPass(createSCFToControlFlowPass());
