@@ -13,6 +13,8 @@
 #include <CLI/CLI.hpp>
 
 void exitWithError(const std::string &message) {
+  // What was printed before comes first in a common file, too.
+  llvm::outs().flush();
   llvm::errs() << "moec: error: " << message << '\n';
   throw CLI::RuntimeError(1);
 }
