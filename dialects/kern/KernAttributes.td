@@ -22,6 +22,11 @@ def Kern_PackedAttr : AttrDef<Kern_Dialect, "Packed"> {
   }];
   let parameters = (ins "int64_t":$columns, "int64_t":$depth);
   let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The physical shape of `sources` matrices, or stacks of them, of the shape `source`.
+    ::llvm::SmallVector<int64_t> getPackedShape(::llvm::ArrayRef<int64_t> source, int64_t sources) const;
+  }];
 }
 
 #endif // DIALECTS_KERN_KERNATTRIBUTES_TD

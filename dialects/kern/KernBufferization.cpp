@@ -11,6 +11,7 @@
 
 #include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Bufferization/IR/DstBufferizableOpInterfaceImpl.h"
 
 using namespace mlir;
 using namespace mlir::bufferization;
@@ -38,11 +39,56 @@ struct WeightModel
   }
 };
 
+/// An operation that writes its result into its last operand: the same
+/// operation on the buffers of the operands.
+template <typename OpTy>
+struct DestinationModel
+    : public DstBufferizableOpInterfaceExternalModel<DestinationModel<OpTy>,
+                                                     OpTy> {
+  bool bufferizesToMemoryRead(Operation *op, OpOperand &operand,
+                              const AnalysisState &) const {
+    if (!cast<DestinationStyleOpInterface>(op).isDpsInit(&operand))
+      return true;
+    if constexpr (std::is_same_v<OpTy, kern::PanelGemmOp>)
+      return cast<kern::PanelGemmOp>(op).getAccumulate();
+    return false;
+  }
+
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
+                          const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    if (!cast<DestinationStyleOpInterface>(op).hasPureTensorSemantics())
+      return success();
+    rewriter.setInsertionPoint(op);
+    SmallVector<Value> buffers;
+    for (Value operand : op->getOperands()) {
+      FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
+      if (failed(buffer))
+        return failure();
+      buffers.push_back(*buffer);
+    }
+    Operation *lowered = rewriter.create(
+        op->getLoc(), op->getName().getIdentifier(), buffers, TypeRange(),
+        op->getAttrs());
+    auto init = cast<OpTy>(lowered).getInit();
+    replaceOpWithBufferizedValues(rewriter, op, init);
+    return success();
+  }
+};
+
+template <typename... Ops>
+void attachDestinationModels(MLIRContext &context) {
+  (Ops::template attachInterface<DestinationModel<Ops>>(context), ...);
+}
+
 } // namespace
 
 void kern::registerBufferizableOpInterfaceExternalModels(
     DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, kern::KernDialect *) {
     kern::WeightOp::attachInterface<WeightModel>(*context);
+    attachDestinationModels<kern::PackOp, kern::PanelGemmOp,
+                            kern::ExpertsHiddenOp, kern::ExpertsCombineOp>(
+        *context);
   });
 }

@@ -19,15 +19,35 @@ using namespace mlir::kern;
 #define GET_ATTRDEF_CLASSES
 #include "dialects/kern/KernAttributes.cpp.inc"
 
-#define GET_OP_CLASSES
-#include "dialects/kern/KernOps.cpp.inc"
-
 void KernDialect::initialize() {
   registerAttributes();
   addOperations<
 #define GET_OP_LIST
 #include "dialects/kern/KernOps.cpp.inc"
       >();
+}
+
+LogicalResult
+PackedAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
+                   int64_t columns, int64_t depth) {
+  if (columns <= 0 || depth <= 0)
+    return emitError() << "expected positive columns and depth, got " << columns
+                       << " and " << depth;
+  return success();
+}
+
+SmallVector<int64_t> PackedAttr::getPackedShape(ArrayRef<int64_t> source,
+                                                int64_t sources) const {
+  auto divide = [](int64_t extent, int64_t size) {
+    return ShapedType::isDynamic(extent) ? extent
+                                         : llvm::divideCeilSigned(extent, size);
+  };
+  SmallVector<int64_t> shape(source.drop_back(2));
+  int64_t panels = divide(source.back(), getColumns());
+  shape.push_back(ShapedType::isDynamic(panels) ? panels : panels * sources);
+  shape.push_back(divide(source[source.size() - 2], getDepth()));
+  shape.append({getColumns(), getDepth()});
+  return shape;
 }
 
 void KernDialect::registerAttributes() {

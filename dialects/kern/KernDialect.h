@@ -10,6 +10,8 @@
 
 #include "dialects/moe/MoEDialect.h"
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "dialects/kern/KernDialect.h.inc"
 

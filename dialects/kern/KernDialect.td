@@ -13,7 +13,8 @@ def Kern_Dialect : Dialect {
     `moe.* + linalg -> kern.* -> vector/scf -> llvm`
 
     The dialect knows how numbers are packed (`#kern.packed`), where they lie in the weights section of an artifact
-    (`kern.segment`) and one operation that multiplies rows with packed panels (`kern.panel_gemm`).
+    (`kern.segment`) and operations that multiply rows with packed panels: `kern.panel_gemm` and the two halves of a
+    group of experts, `kern.experts_hidden` and `kern.experts_combine`.
   }];
   let useDefaultAttributePrinterParser = 1;
   let dependentDialects = ["::mlir::moe::MoEDialect"];

@@ -5,10 +5,32 @@
 
 include "mlir/IR/CommonTypeConstraints.td"
 include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
+include "dialects/moe/MoEAttributes.td"
 include "dialects/kern/KernAttributes.td"
 
-class Kern_Op<string mnemonic, list<Trait> traits = []> : Op<Kern_Dialect, mnemonic, traits>;
+class Kern_Op<string mnemonic, list<Trait> traits = []> : Op<Kern_Dialect, mnemonic, traits> {
+  let hasVerifier = 1;
+}
+
+def Kern_Float : AnyTypeOf<[F32, F16, BF16]>;
+class Kern_Array<Type element, list<int> ranks>
+    : AnyTypeOf<[TensorRankOf<[element], ranks>, MemRefRankOf<[element], ranks>]>;
+def Kern_Matrices : Kern_Array<Kern_Float, [2, 3]>;
+def Kern_Panels : Kern_Array<Kern_Float, [4, 5]>;
+def Kern_Rows : Kern_Array<Kern_Float, [2]>;
+def Kern_Results : Kern_Array<F32, [2, 3]>;
+def Kern_Index : Kern_Array<I32, [1]>;
+
+/// Writes its result into `init`, a tensor or a buffer.
+class Kern_DestinationOp<string mnemonic, list<Trait> traits = []>
+    : Kern_Op<mnemonic, traits # [DestinationStyleOpInterface, DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getInitMutable(); }
+  }];
+}
 
 def Kern_SegmentOp : Kern_Op<"segment", [Symbol]> {
   let summary = "a piece of the weights section of the artifact";
@@ -25,7 +47,8 @@ def Kern_SegmentOp : Kern_Op<"segment", [Symbol]> {
     ```mlir
     kern.segment @experts_down "experts.down" {offset = 4096 : i64, packed = #kern.packed<columns = 16, depth = 1>,
       source_type = tensor<8x32x64xf32>,
-      sources = [[#moe.view<"model.onnx", offset = 64, element = f32, strides = [2048, 1, 32]>]]} : tensor<8x4x32x16xf32>
+      sources = [[#moe.view<"model.onnx", offset = 64, element = f32, strides = [2048, 1, 32]>]]}
+      : tensor<8x4x32x16x1xf32>
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$weight_name, I64Attr:$offset, ArrayAttr:$sources,
@@ -38,12 +61,135 @@ def Kern_WeightOp : Kern_Op<"weight", [Pure]> {
   let description = [{
     Example:
     ```mlir
-    %w = kern.weight @experts_down : tensor<8x4x32x16xf32>
+    %w = kern.weight @experts_down : tensor<8x4x32x16x1xf32>
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$segment);
   let results = (outs AnyTypeOf<[AnyStaticShapeTensor, AnyMemRef]>:$result);
+  let hasVerifier = 0;
   let assemblyFormat = "$segment attr-dict `:` type($result)";
+}
+
+def Kern_PackOp : Kern_DestinationOp<"pack"> {
+  let summary = "cuts matrices into panels";
+  let description = [{
+    `init` receives the numbers of `sources` in the layout of `#kern.packed`. A pack of weights costs nothing at run
+    time: `moe-plan-weights` turns it into a segment that the artifact writer packs.
+
+    Shapes: `sources: K x N` or `E x K x N`, all the same; `init`: as `#kern.packed` says.
+
+    **Constraints**
+    - (C1) There is at least one source; all have the same type up to the layout of a buffer.
+    - (C2) `init` has the physical shape of `layout` and the element type of the sources.
+
+    Example:
+    ```mlir
+    %p = kern.pack ins(%k : tensor<4x32x?xf32>) outs(%init : tensor<4x?x32x16x1xf32>)
+           layout #kern.packed<columns = 16, depth = 1> -> tensor<4x?x32x16x1xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Kern_Matrices>:$sources, Kern_Panels:$init, Kern_PackedAttr:$layout);
+  let assemblyFormat = [{
+    `ins` `(` $sources `:` type($sources) `)` `outs` `(` $init `:` type($init) `)` `layout` $layout attr-dict
+    (`->` type($results)^)?
+  }];
+}
+
+def Kern_PanelGemmOp : Kern_DestinationOp<"panel_gemm"> {
+  let summary = "multiplies rows with packed panels";
+  let description = [{
+    `init = a * b`, or `init += a * b` with `accumulate`, where `b` is a packed matrix of as many columns as `init`. Sums
+    are taken in f32 in rising order of K, so that a row of the result does not depend on the other rows.
+
+    Shapes: `a: M x K`, `b: panels x K x columns x 1`, `init: M x N`; or all with the same leading dimension.
+
+    **Constraints**
+    - (C1) `a` and `init` have the same rank, `b` two dimensions more.
+    - (C2) K of `a` and `b` agree, M and the leading dimension of `a` and `init`, the leading dimension of `b` too.
+    - (C3) `b` has 16 columns and depth 1, and enough panels for `init`.
+
+    Example:
+    ```mlir
+    %y = kern.panel_gemm ins(%x, %w : tensor<?x64xf32>, tensor<2x64x16x1xf32>) outs(%init : tensor<?x32xf32>)
+           -> tensor<?x32xf32>
+    ```
+  }];
+  let arguments = (ins Kern_Matrices:$a, Kern_Panels:$b, Kern_Results:$init, UnitAttr:$accumulate);
+  let assemblyFormat = [{
+    (`accumulate` $accumulate^)? `ins` `(` $a `,` $b `:` type($a) `,` type($b) `)`
+    `outs` `(` $init `:` type($init) `)` attr-dict (`->` type($results)^)?
+  }];
+}
+
+def Kern_ExpertsHiddenOp : Kern_DestinationOp<"experts_hidden", [AttrSizedOperandSegments]> {
+  let summary = "the first half of the experts: gathered rows through gate and up projections and the activation";
+  let description = [{
+    For position s of expert e, with `t = rows[s] / slots`:
+    `init[s] = act(w * (x[t] gate_e) + gate_bias_e, w * (x[t] up_e) + up_bias_e)`, where w is `weights[rows[s]]` of the
+    flattened `weights`, or 1 without them. `panels` holds the up projection, with `gated` the gate and the up
+    projection as two sources.
+
+    The experts are two operations, not one, so that the values between them are an ordinary buffer, which the memory
+    plan sees.
+
+    Shapes: `x: T x H`, `rows: S`, `offsets: E + 1`, `panels: E x panels x H x columns x 1`, biases: `E x F`,
+    `weights: T x K`, `init: S x F`.
+
+    **Constraints**
+    - (C1) E of `panels`, `offsets` and the biases agree; H of `x` and `panels`; S of `rows` and `init`.
+    - (C2) `panels` has 16 columns and depth 1 and as many panels as F needs.
+    - (C3) `gate_bias` needs `gated`.
+
+    Example:
+    ```mlir
+    %h = kern.experts_hidden %x, %rows, %offsets, %panels outs(%init : tensor<?x32xf32>)
+           {activation = #moe.activation<silu>, gated, slots = 2}
+           : tensor<?x64xf32>, tensor<?xi32>, tensor<9xi32>, tensor<8x4x64x16x1xf32> -> tensor<?x32xf32>
+    ```
+  }];
+  let arguments = (ins Kern_Rows:$x, Kern_Index:$rows, Kern_Index:$offsets, Kern_Panels:$panels,
+                       Optional<Kern_Array<F32, [2]>>:$gate_bias, Optional<Kern_Array<F32, [2]>>:$up_bias,
+                       Optional<Kern_Array<F32, [2]>>:$weights, Kern_Array<F32, [2]>:$init,
+                       MoE_ActivationAttr:$activation, UnitAttr:$gated, ConfinedAttr<I64Attr, [IntPositive]>:$slots);
+  let assemblyFormat = [{
+    $x `,` $rows `,` $offsets `,` $panels (`gate_bias` `(` $gate_bias^ `:` type($gate_bias) `)`)?
+    (`up_bias` `(` $up_bias^ `:` type($up_bias) `)`)? (`weights` `(` $weights^ `:` type($weights) `)`)?
+    `outs` `(` $init `:` type($init) `)` attr-dict
+    `:` type($x) `,` type($rows) `,` type($offsets) `,` type($panels) (`->` type($results)^)?
+  }];
+}
+
+def Kern_ExpertsCombineOp : Kern_DestinationOp<"experts_combine", [AttrSizedOperandSegments]> {
+  let summary = "the second half of the experts: down projections, mixing weights and the sum per token";
+  let description = [{
+    `init[t]` is the sum of `w * (h[s] down_e + bias_e)` over the positions s of token t, `rows[s] / slots = t`, in
+    rising order of experts; w is `weights[rows[s]]` of the flattened `weights`, or 1 without them.
+
+    Tasks own columns of the result and go through the experts in order: no atomic operation, and the bits of a token do
+    not depend on the other tokens or on the number of threads.
+
+    Shapes: `h: S x F`, `rows: S`, `offsets: E + 1`, `panels: E x panels x F x columns x 1`, `bias: E x H`,
+    `weights: T x K`, `init: T x H`.
+
+    **Constraints**
+    - (C1) E of `panels`, `offsets` and `bias` agree; F of `h` and `panels`; S of `rows` and `h`.
+    - (C2) `panels` has 16 columns and depth 1 and as many panels as H needs.
+
+    Example:
+    ```mlir
+    %y = kern.experts_combine %h, %rows, %offsets, %panels weights(%w : tensor<?x2xf32>) outs(%init : tensor<?x64xf32>)
+           {slots = 2}
+           : tensor<?x32xf32>, tensor<?xi32>, tensor<9xi32>, tensor<8x4x32x16x1xf32> -> tensor<?x64xf32>
+    ```
+  }];
+  let arguments = (ins Kern_Rows:$h, Kern_Index:$rows, Kern_Index:$offsets, Kern_Panels:$panels,
+                       Optional<Kern_Array<F32, [2]>>:$bias, Optional<Kern_Array<F32, [2]>>:$weights,
+                       Kern_Array<F32, [2]>:$init, ConfinedAttr<I64Attr, [IntPositive]>:$slots);
+  let assemblyFormat = [{
+    $h `,` $rows `,` $offsets `,` $panels (`bias` `(` $bias^ `:` type($bias) `)`)?
+    (`weights` `(` $weights^ `:` type($weights) `)`)? `outs` `(` $init `:` type($init) `)` attr-dict
+    `:` type($h) `,` type($rows) `,` type($offsets) `,` type($panels) (`->` type($results)^)?
+  }];
 }
 
 #endif // DIALECTS_KERN_KERNOPS_TD

@@ -5,11 +5,29 @@
 
 include "mlir/Pass/PassBase.td"
 
+def LowerToKern : Pass<"moe-lower-to-kern"> {
+  let summary = "turns products of matrices and the fused experts into panel kernels";
+  let description = [{
+    `linalg.matmul` and `linalg.batch_matmul` with sums in f32 become a `kern.pack` of the right operand and a
+    `kern.panel_gemm`; `moe.fused_ffn` becomes `kern.experts_hidden` and `kern.experts_combine`, with the gate and the up
+    projection side by side in one pack. Packs of weights disappear in `moe-plan-weights`.
+
+    ```mlir
+    func.func @main(%x: tensor<?x8xf32>, %w: tensor<8x4xf32>, %init: tensor<?x4xf32>) -> tensor<?x4xf32> {
+      %y = linalg.matmul ins(%x, %w : tensor<?x8xf32>, tensor<8x4xf32>) outs(%init : tensor<?x4xf32>) -> tensor<?x4xf32>
+      return %y : tensor<?x4xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::kern::KernDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect"];
+}
+
 def PlanWeights : Pass<"moe-plan-weights", "::mlir::ModuleOp"> {
   let summary = "gives every weight its place in the artifact";
   let description = [{
-    Each `moe.weight` becomes a `kern.segment` of the weights section and a `kern.weight` that names it. Weights with
-    the same views and the same type share one segment.
+    Each `kern.pack` of weights becomes a packed `kern.segment` of the weights section and a `kern.weight` that names it;
+    each other use of a `moe.weight` a row-major one. Equal numbers in the same layout share one segment.
 
     *Guarantees*: no `moe.weight` is left; offsets are multiples of 64, of 4096 for segments of 4096 bytes and more.
 

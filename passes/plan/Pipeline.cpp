@@ -10,11 +10,12 @@
 using namespace mlir;
 
 void moe::buildPlanPipeline(OpPassManager &manager) {
+  manager.addPass(createLowerToKern());
   manager.addPass(createPlanWeights());
 }
 
 void moe::registerPlanPipelines() {
   PassPipelineRegistration<>("moe-plan-pipeline",
-                             "gives every weight its place in the artifact",
+                             "chooses kernels and gives every weight its place in the artifact",
                              buildPlanPipeline);
 }

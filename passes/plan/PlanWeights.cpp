@@ -33,47 +33,108 @@ std::string getSymbolName(StringRef name) {
   return symbol;
 }
 
-struct PlanWeights : public moe::impl::PlanWeightsBase<PlanWeights> {
-  void runOnOperation() override {
-    ModuleOp module = getOperation();
-    SymbolTable symbols(module);
-    SmallVector<WeightOp> weights;
-    module.walk([&](WeightOp op) { weights.push_back(op); });
+/// The weights that `pack` packs; empty if it packs anything else.
+SmallVector<WeightOp> getPackedWeights(kern::PackOp pack) {
+  SmallVector<WeightOp> weights;
+  for (Value source : pack.getSources()) {
+    auto weight = source.getDefiningOp<WeightOp>();
+    if (!weight || weight.getType() != pack.getSources().front().getType())
+      return {};
+    weights.push_back(weight);
+  }
+  return weights;
+}
 
-    // What a segment holds: views and type. MapVector keeps the model's order.
-    llvm::MapVector<std::pair<Attribute, Type>, kern::SegmentOp> segments;
-    OpBuilder builder(&getContext());
-    int64_t offset = 0;
+/// Hands out segments of the weights section.
+class WeightPlanner {
+public:
+  explicit WeightPlanner(ModuleOp module)
+      : module(module), symbols(module), builder(module.getContext()) {}
+
+  /// Replaces `op`, whose result are the numbers of `weights`.
+  void place(Operation *op, ArrayRef<WeightOp> weights,
+             kern::PackedAttr packed) {
+    Type type = op->getResult(0).getType();
+    WeightOp first = weights.front();
+    SmallVector<Attribute> views;
+    SmallVector<StringRef> names;
     for (WeightOp weight : weights) {
-      kern::SegmentOp &segment =
-          segments[{weight.getViewsAttr(), weight.getType()}];
-      if (!segment) {
-        segment = createSegment(builder, module, weight, offset);
-        symbols.insert(segment);
-      }
-      builder.setInsertionPoint(weight);
-      Value placed = kern::WeightOp::create(
-          builder, weight.getLoc(), weight.getType(),
-          FlatSymbolRefAttr::get(segment.getSymNameAttr()));
-      weight.replaceAllUsesWith(placed);
-      weight.erase();
+      views.push_back(weight.getViewsAttr());
+      names.push_back(weight.getName());
     }
+    ArrayAttr sources = builder.getArrayAttr(views);
+    // The physical type alone does not say how wide the last panel is.
+    Attribute key = builder.getArrayAttr(
+        {sources, packed ? Attribute(packed) : builder.getUnitAttr(),
+         TypeAttr::get(first.getType())});
+    kern::SegmentOp &segment = segments[key];
+    if (!segment) {
+      std::string name = llvm::join(names, ", ");
+      segment = create(op->getLoc(), name, sources, first.getType(),
+                       packed, cast<RankedTensorType>(type));
+    }
+    builder.setInsertionPoint(op);
+    Value placed = kern::WeightOp::create(
+        builder, op->getLoc(), type,
+        FlatSymbolRefAttr::get(segment.getSymNameAttr()));
+    op->getResult(0).replaceAllUsesWith(placed);
+    op->erase();
   }
 
-  kern::SegmentOp createSegment(OpBuilder &builder, ModuleOp module,
-                                WeightOp weight, int64_t &offset) {
-    RankedTensorType type = weight.getType();
-    Type element = type.getElementType();
-    int64_t bytes = type.getNumElements() *
-                    llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+private:
+  kern::SegmentOp create(Location loc, StringRef name, ArrayAttr sources,
+                         RankedTensorType sourceType, kern::PackedAttr packed,
+                         RankedTensorType type) {
+    int64_t bytes =
+        type.getNumElements() *
+        llvm::divideCeil(type.getElementType().getIntOrFloatBitWidth(), 8);
     offset = llvm::alignTo(offset, bytes >= kPage ? kPage : kCacheLine);
     builder.setInsertionPointToStart(module.getBody());
-    auto segment = kern::SegmentOp::create(
-        builder, weight.getLoc(), getSymbolName(weight.getName()),
-        weight.getName(), offset, builder.getArrayAttr({weight.getViewsAttr()}),
-        type, /*packed=*/kern::PackedAttr(), type);
+    auto segment =
+        kern::SegmentOp::create(builder, loc, getSymbolName(name), name, offset,
+                                sources, sourceType, packed, type);
+    symbols.insert(segment);
+    if (last)
+      segment->moveAfter(last);
+    last = segment;
     offset += bytes;
     return segment;
+  }
+
+  ModuleOp module;
+  SymbolTable symbols;
+  OpBuilder builder;
+  llvm::DenseMap<Attribute, kern::SegmentOp> segments;
+  Operation *last = nullptr;
+  int64_t offset = 0;
+};
+
+struct PlanWeights : public moe::impl::PlanWeightsBase<PlanWeights> {
+  void runOnOperation() override {
+    WeightPlanner planner(getOperation());
+    SmallVector<Operation *> work;
+    getOperation().walk([&](Operation *op) {
+      if (isa<WeightOp, kern::PackOp>(op))
+        work.push_back(op);
+    });
+    // Packs follow the weights they pack: what they take needs no other place.
+    SmallVector<WeightOp> weights;
+    for (Operation *op : work) {
+      if (auto weight = dyn_cast<WeightOp>(op)) {
+        weights.push_back(weight);
+        continue;
+      }
+      auto pack = cast<kern::PackOp>(op);
+      SmallVector<WeightOp> packed = getPackedWeights(pack);
+      if (!packed.empty())
+        planner.place(pack, packed, pack.getLayout());
+    }
+    for (WeightOp weight : weights) {
+      if (weight->use_empty())
+        weight->erase();
+      else
+        planner.place(weight, weight, kern::PackedAttr());
+    }
   }
 };
 

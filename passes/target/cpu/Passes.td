@@ -5,4 +5,27 @@
 
 include "mlir/Pass/PassBase.td"
 
+def LowerKernToVector : Pass<"kern-lower-to-vector", "::mlir::ModuleOp"> {
+  let summary = "turns kern operations into parallel loops around kernels of vectors";
+  let description = [{
+    Adds one function for each kind of kernel that the module needs: it multiplies up to 96 rows with a block of panels,
+    holding a tile of 6 rows by 4 vectors (x86-64-v4) or 2 vectors (x86-64-v3) of sums in registers. Extents and strides
+    are arguments, so the layers of a model share the kernels. Around them go `scf.parallel` loops over blocks.
+
+    *Preconditions*: bufferized.
+    *Guarantees*: no op of the kern dialect is left but `kern.segment` and `kern.weight`.
+
+    ```mlir
+    func.func @main(%x: memref<?x8xf32>, %w: memref<1x8x16x1xf32>, %y: memref<?x4xf32>) {
+      kern.panel_gemm ins(%x, %w : memref<?x8xf32>, memref<1x8x16x1xf32>) outs(%y : memref<?x4xf32>)
+      return
+    }
+    ```
+  }];
+  let options = [Option<"isa", "isa", "std::string", /*default=*/"\"x86-64-v3\"", "instruction set level">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::math::MathDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
 #endif // PASSES_TARGET_CPU_PASSES_TD

@@ -11,4 +11,8 @@ using namespace mlir;
 
 void moe::buildCPULowerPipeline(OpPassManager &) {}
 
-void moe::buildCPUTargetPipeline(OpPassManager &, StringRef) {}
+void moe::buildCPUTargetPipeline(OpPassManager &manager, StringRef isa) {
+  LowerKernToVectorOptions options;
+  options.isa = isa.str();
+  manager.addPass(createLowerKernToVector(options));
+}

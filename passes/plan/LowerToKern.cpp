@@ -1,0 +1,207 @@
+//===- LowerToKern.cpp - products of matrices as panel kernels --------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/kern/KernDialect.h"
+#include "passes/plan/Passes.h"
+
+namespace mlir::moe {
+#define GEN_PASS_DEF_LOWERTOKERN
+#include "passes/plan/Passes.h.inc"
+} // namespace mlir::moe
+
+using namespace mlir;
+using namespace mlir::moe;
+
+namespace {
+
+bool isKernelFloat(Type type) { return type.isF32() || type.isF16() || type.isBF16(); }
+
+RankedTensorType getTensorType(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+/// Builds the operations that surround a kernel.
+class KernBuilder {
+public:
+  KernBuilder(PatternRewriter &rewriter, Location loc)
+      : rewriter(rewriter), loc(loc) {}
+
+  OpFoldResult getSize(Value tensor, int64_t i) {
+    return tensor::getMixedSize(rewriter, loc, tensor, i);
+  }
+
+  Value empty(ArrayRef<OpFoldResult> sizes, Type element) {
+    return tensor::EmptyOp::create(rewriter, loc, sizes, element);
+  }
+
+  /// The panels of one or two stacks of matrices.
+  Value pack(ValueRange sources) {
+    auto layout = kern::PackedAttr::get(rewriter.getContext(), /*columns=*/16,
+                                        /*depth=*/1);
+    RankedTensorType type = getTensorType(sources.front());
+    SmallVector<int64_t> shape =
+        layout.getPackedShape(type.getShape(), sources.size());
+    SmallVector<OpFoldResult> sizes;
+    int64_t rank = type.getRank();
+    for (int64_t i = 0; i < rank - 2; ++i)
+      sizes.push_back(getSize(sources.front(), i));
+    sizes.push_back(getPanelCount(sources, shape[rank - 2]));
+    sizes.push_back(getSize(sources.front(), rank - 2));
+    sizes.push_back(rewriter.getIndexAttr(layout.getColumns()));
+    sizes.push_back(rewriter.getIndexAttr(layout.getDepth()));
+    Value init = empty(sizes, type.getElementType());
+    return kern::PackOp::create(rewriter, loc, init.getType(), sources, init,
+                                layout)
+        .getResult(0);
+  }
+
+  /// `value` with the element type f32.
+  Value toFloat(Value value) {
+    if (!value || getTensorType(value).getElementType().isF32())
+      return value;
+    return convert(value, rewriter.getF32Type());
+  }
+
+  Value convert(Value value, Type element) {
+    RankedTensorType type = getTensorType(value);
+    if (type.getElementType() == element)
+      return value;
+    Value init =
+        empty(tensor::getMixedSizes(rewriter, loc, value), element);
+    AffineMap identity =
+        rewriter.getMultiDimIdentityMap(type.getRank());
+    SmallVector<utils::IteratorType> iterators(type.getRank(),
+                                               utils::IteratorType::parallel);
+    auto body = [&](OpBuilder &builder, Location loc, ValueRange arguments) {
+      Value scalar = arguments[0];
+      if (element.getIntOrFloatBitWidth() >
+          type.getElementTypeBitWidth())
+        scalar = arith::ExtFOp::create(builder, loc, element, scalar);
+      else
+        scalar = arith::TruncFOp::create(builder, loc, element, scalar);
+      linalg::YieldOp::create(builder, loc, scalar);
+    };
+    return linalg::GenericOp::create(rewriter, loc, init.getType(), value, init,
+                                     ArrayRef({identity, identity}), iterators,
+                                     body)
+        .getResult(0);
+  }
+
+private:
+  OpFoldResult getPanelCount(ValueRange sources, int64_t count) {
+    if (!ShapedType::isDynamic(count))
+      return rewriter.getIndexAttr(count);
+    RankedTensorType type = getTensorType(sources.front());
+    Value columns = getValueOrCreateConstantIndexOp(
+        rewriter, loc, getSize(sources.front(), type.getRank() - 1));
+    Value width = arith::ConstantIndexOp::create(rewriter, loc, 16);
+    Value panels = arith::CeilDivUIOp::create(rewriter, loc, columns, width);
+    Value number =
+        arith::ConstantIndexOp::create(rewriter, loc, sources.size());
+    return OpFoldResult(
+        arith::MulIOp::create(rewriter, loc, panels, number).getResult());
+  }
+
+  PatternRewriter &rewriter;
+  Location loc;
+};
+
+/// Whether every entry of `init` is known to be zero.
+bool isZero(Value init) {
+  auto fill = init.getDefiningOp<linalg::FillOp>();
+  return fill && matchPattern(fill.getInputs()[0], m_AnyZeroFloat());
+}
+
+/// linalg.matmul and linalg.batch_matmul without transpositions.
+template <typename OpTy>
+struct MatmulPattern : public OpRewritePattern<OpTy> {
+  using OpRewritePattern<OpTy>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(OpTy op,
+                                PatternRewriter &rewriter) const override {
+    if (!op.hasPureTensorSemantics() || op.hasUserDefinedMaps())
+      return rewriter.notifyMatchFailure(op, "not a plain product of tensors");
+    Value a = op.getInputs()[0], b = op.getInputs()[1];
+    Value init = op.getOutputs()[0];
+    if (!isKernelFloat(getTensorType(a).getElementType()) ||
+        !isKernelFloat(getTensorType(b).getElementType()) ||
+        !getTensorType(init).getElementType().isF32())
+      return rewriter.notifyMatchFailure(op, "not a sum in f32");
+    KernBuilder builder(rewriter, op.getLoc());
+    bool accumulates = !isZero(init);
+    if (!accumulates)
+      init = builder.empty(
+          tensor::getMixedSizes(rewriter, op.getLoc(), init),
+          rewriter.getF32Type());
+    Value panels = builder.pack(b);
+    rewriter.replaceOpWithNewOp<kern::PanelGemmOp>(
+        op, TypeRange(op.getResultTypes()), a, panels, init, accumulates);
+    return success();
+  }
+};
+
+struct FusedFFNPattern : public OpRewritePattern<FusedFFNOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(FusedFFNOp op,
+                                PatternRewriter &rewriter) const override {
+    int64_t slots = getTensorType(op.getWeights()).getDimSize(1);
+    if (ShapedType::isDynamic(slots))
+      return rewriter.notifyMatchFailure(op, "unknown number of slots");
+    KernBuilder builder(rewriter, op.getLoc());
+    Type f32 = rewriter.getF32Type();
+    bool onInput = op.getApply() == ApplyWeight::Input;
+    Value weights = builder.toFloat(op.getWeights());
+
+    SmallVector<Value> projections;
+    if (op.getGate())
+      projections.push_back(op.getGate());
+    projections.push_back(op.getUp());
+    Value hiddenPanels = builder.pack(projections);
+    Value hiddenInit = builder.empty(
+        {builder.getSize(op.getRows(), 0), builder.getSize(op.getUp(), 2)},
+        f32);
+    Value hidden =
+        kern::ExpertsHiddenOp::create(
+            rewriter, op.getLoc(), hiddenInit.getType(), op.getX(),
+            op.getRows(), op.getOffsets(), hiddenPanels,
+            builder.toFloat(op.getGateBias()), builder.toFloat(op.getUpBias()),
+            onInput ? weights : Value(), hiddenInit, op.getActivation(),
+            /*gated=*/static_cast<bool>(op.getGate()), slots)
+            .getResult(0);
+
+    Value downPanels = builder.pack(op.getDown());
+    Value resultInit = builder.empty(
+        {builder.getSize(op.getX(), 0), builder.getSize(op.getDown(), 2)}, f32);
+    Value result =
+        kern::ExpertsCombineOp::create(
+            rewriter, op.getLoc(), resultInit.getType(), hidden, op.getRows(),
+            op.getOffsets(), downPanels, builder.toFloat(op.getDownBias()),
+            onInput ? Value() : weights, resultInit, slots)
+            .getResult(0);
+    result = builder.convert(result,
+                             getTensorType(op.getResult()).getElementType());
+    if (result.getType() != op.getType())
+      result = tensor::CastOp::create(rewriter, op.getLoc(), op.getType(),
+                                      result);
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+};
+
+struct LowerToKern : public moe::impl::LowerToKernBase<LowerToKern> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<MatmulPattern<linalg::MatmulOp>,
+                 MatmulPattern<linalg::BatchMatmulOp>, FusedFFNPattern>(
+        &getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace

@@ -1,0 +1,92 @@
+//===- FlatBuffer.cpp - buffers as one dimension and offsets ----------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/target/cpu/FlatBuffer.h"
+
+using namespace mlir;
+using namespace mlir::moe;
+
+Value FlatBuffer::getOffset(KernelBuilder &b, ValueRange indices) const {
+  Value result = offset;
+  for (auto [index, stride] : llvm::zip(indices, strides))
+    result = b.add(result, b.mul(index, stride));
+  return result;
+}
+
+static bool hasContiguousRows(Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  auto [strides, offset] = type.getStridesAndOffset();
+  return strides.empty() || strides.back() == 1;
+}
+
+FlatBuffer BufferScope::flatten(Value buffer) {
+  return describe(hasContiguousRows(buffer) ? buffer : makeCopy(buffer));
+}
+
+FlatBuffer BufferScope::flattenResult(Value buffer) {
+  if (hasContiguousRows(buffer))
+    return describe(buffer);
+  Value copy = makeCopy(buffer);
+  results.push_back({copy, buffer});
+  return describe(copy);
+}
+
+void BufferScope::close() {
+  for (auto [copy, result] : results)
+    emitCopy(copy, result);
+  for (Value copy : copies)
+    memref::DeallocOp::create(b, copy);
+}
+
+Value BufferScope::makeCopy(Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  SmallVector<Value> sizes;
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    if (type.isDynamicDim(i))
+      sizes.push_back(memref::DimOp::create(b, buffer, i));
+  Value copy = memref::AllocOp::create(
+      b, MemRefType::get(type.getShape(), type.getElementType()), sizes);
+  emitCopy(buffer, copy);
+  copies.push_back(copy);
+  return copy;
+}
+
+void BufferScope::emitCopy(Value from, Value to) {
+  SmallVector<Value> counts;
+  for (int64_t i = 0, rank = cast<MemRefType>(from.getType()).getRank();
+       i < rank; ++i)
+    counts.push_back(memref::DimOp::create(b, from, i));
+  b.parallel(counts, [&](ValueRange indices) {
+    Value entry = memref::LoadOp::create(b, from, indices);
+    memref::StoreOp::create(b, entry, to, indices);
+  });
+}
+
+FlatBuffer BufferScope::describe(Value buffer) {
+  auto metadata = memref::ExtractStridedMetadataOp::create(b, buffer);
+  auto materialize = [&](ArrayRef<int64_t> known, ValueRange values) {
+    SmallVector<Value> result;
+    for (auto [number, value] : llvm::zip_equal(known, values))
+      result.push_back(ShapedType::isDynamic(number) ? value
+                                                     : b.index(number));
+    return result;
+  };
+  auto type = cast<MemRefType>(buffer.getType());
+  auto [strides, offset] = type.getStridesAndOffset();
+  FlatBuffer flat;
+  flat.offset = materialize(offset, ValueRange{metadata.getOffset()}).front();
+  flat.sizes = materialize(type.getShape(), metadata.getSizes());
+  flat.strides = materialize(strides, metadata.getStrides());
+  auto flatType =
+      MemRefType::get({ShapedType::kDynamic}, type.getElementType());
+  // Nothing asks for the extent of the flat view.
+  OpFoldResult extent = b.index(std::numeric_limits<int64_t>::max());
+  flat.buffer = memref::ReinterpretCastOp::create(
+      b, flatType, metadata.getBaseBuffer(), b.getIndexAttr(0),
+      ArrayRef(extent), ArrayRef<OpFoldResult>{b.getIndexAttr(1)});
+  return flat;
+}

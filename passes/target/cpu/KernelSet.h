@@ -1,0 +1,54 @@
+//===- KernelSet.h - the panel kernels of a module --------------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PASSES_TARGET_CPU_KERNELSET_H
+#define PASSES_TARGET_CPU_KERNELSET_H
+
+#include "dialects/kern/KernDialect.h"
+#include "passes/target/cpu/PanelTile.h"
+
+namespace mlir::moe {
+
+/// Creates kernels on demand: functions that multiply rows with one block of
+/// panels. Extents and strides are arguments, so that all the layers of a model
+/// share them. Every buffer that a kernel takes is one-dimensional.
+class KernelSet {
+public:
+  KernelSet(ModuleOp module, TileTarget target)
+      : target(target), symbols(module) {}
+
+  const TileTarget &getTarget() const { return target; }
+
+  /// Arguments: rows, row offset, row stride, panels, panel offset, inner
+  /// extent, result, result offset, result stride, number of rows, number of
+  /// columns.
+  func::FuncOp getGemm(kern::PanelGemmOp op);
+
+  /// The arguments of `getGemm`, then `rows` of the op with an offset, and each
+  /// of gate bias, up bias and weights that the op has with an offset.
+  func::FuncOp getHidden(kern::ExpertsHiddenOp op);
+
+  /// The arguments of `getGemm`, then `rows` of the op with an offset, and each
+  /// of bias and weights that the op has with an offset.
+  func::FuncOp getCombine(kern::ExpertsCombineOp op);
+
+private:
+  struct Arguments;
+
+  /// A new private function with the arguments of `getGemm` and `extra` pairs
+  /// of a buffer and an offset, or the one that has `name` already.
+  func::FuncOp getOrCreate(Location loc, const Twine &name, Value rows,
+                           Value panels, TypeRange extra,
+                           function_ref<void(KernelBuilder &, Arguments &)> body);
+
+  TileTarget target;
+  SymbolTable symbols;
+};
+
+} // namespace mlir::moe
+
+#endif // PASSES_TARGET_CPU_KERNELSET_H

@@ -1,0 +1,292 @@
+//===- LowerKernToVector.cpp - kern operations as calls of kernels ----------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/target/cpu/FlatBuffer.h"
+#include "passes/target/cpu/KernelSet.h"
+#include "passes/target/cpu/Passes.h"
+
+namespace mlir::moe {
+#define GEN_PASS_DEF_LOWERKERNTOVECTOR
+#include "passes/target/cpu/Passes.h.inc"
+} // namespace mlir::moe
+
+using namespace mlir;
+using namespace mlir::moe;
+
+namespace {
+
+/// Rows of a task: with this many, rows and one block of panels stay in the
+/// second-level cache.
+constexpr int64_t kTaskRows = 96;
+
+/// Emits the loops around the kernels.
+class LoopEmitter {
+public:
+  LoopEmitter(ModuleOp module, TileTarget target) : kernels(module, target) {}
+
+  void lower(kern::PackOp op) {
+    KernelBuilder b(op.getLoc(), op);
+    BufferScope scope(b);
+    FlatBuffer panels = scope.flatten(op.getInit());
+    int64_t sources = op.getSources().size();
+    for (int64_t number = 0; number < sources; ++number) {
+      FlatBuffer source = scope.flatten(op.getSources()[number]);
+      size_t rank = source.sizes.size();
+      Value depth = source.sizes[rank - 2], columns = source.sizes[rank - 1];
+      SmallVector<Value> counts(ArrayRef(source.sizes).drop_back(2));
+      counts.push_back(b.ceilDiv(columns, kPanelColumns));
+      b.parallel(counts, [&](ValueRange indices) {
+        Value panel = indices.back();
+        Value from = source.getOffset(b, indices.drop_back());
+        Value to = panels.getOffset(b, indices.drop_back());
+        Value position = b.add(b.mul(panel, sources), number);
+        to = b.add(to, b.mul(position, b.mul(depth, kPanelColumns)));
+        emitPack(b, source, panels, from, to, depth,
+                 b.mul(panel, kPanelColumns), columns);
+      });
+    }
+    scope.close();
+    op.erase();
+  }
+
+  void lower(kern::PanelGemmOp op) {
+    KernelBuilder b(op.getLoc(), op);
+    BufferScope scope(b);
+    FlatBuffer left = scope.flatten(op.getA());
+    FlatBuffer panels = scope.flatten(op.getB());
+    FlatBuffer result = scope.flattenResult(op.getInit());
+    size_t rank = left.sizes.size();
+    Value depth = left.sizes[rank - 1];
+    Value rows = result.sizes[rank - 2], columns = result.sizes[rank - 1];
+    int64_t width = getBlockColumns(/*sources=*/1);
+    func::FuncOp kernel = kernels.getGemm(op);
+
+    SmallVector<Value> counts(ArrayRef(left.sizes).drop_back(2));
+    counts.push_back(b.ceilDiv(rows, kTaskRows));
+    counts.push_back(b.ceilDiv(columns, width));
+    b.parallel(counts, [&](ValueRange indices) {
+      ValueRange batch = indices.drop_back(2);
+      Value firstRow = b.mul(indices[rank - 2], kTaskRows);
+      Value firstColumn = b.mul(indices[rank - 1], width);
+      Value rowOffset = b.add(left.getOffset(b, batch),
+                              b.mul(firstRow, left.strides[rank - 2]));
+      Value panelOffset =
+          b.add(panels.getOffset(b, batch), b.mul(firstColumn, depth));
+      Value resultOffset = b.add(
+          b.add(result.getOffset(b, batch),
+                b.mul(firstRow, result.strides[rank - 2])),
+          firstColumn);
+      Value count = b.min(b.index(kTaskRows), b.sub(rows, firstRow));
+      Value width = b.sub(columns, firstColumn);
+      func::CallOp::create(
+          b, kernel,
+          ValueRange{left.buffer, rowOffset, left.strides[rank - 2],
+                     panels.buffer, panelOffset, depth, result.buffer,
+                     resultOffset, result.strides[rank - 2], count,
+                     b.min(width, b.index(getBlockColumns(/*sources=*/1)))});
+    });
+    scope.close();
+    op.erase();
+  }
+
+  void lower(kern::ExpertsHiddenOp op) {
+    KernelBuilder b(op.getLoc(), op);
+    BufferScope scope(b);
+    int64_t sources = op.getGated() ? 2 : 1;
+    Experts experts(b, scope, op.getX(), op.getRows(), op.getOffsets(),
+                    op.getPanels(), op.getInit());
+    SmallVector<FlatBuffer> biases;
+    for (Value bias : {op.getGateBias(), op.getUpBias()})
+      if (bias)
+        biases.push_back(scope.flatten(bias));
+    FlatBuffer weights;
+    if (op.getWeights())
+      weights = scope.flatten(op.getWeights());
+    func::FuncOp kernel = kernels.getHidden(op);
+    int64_t width = getBlockColumns(sources);
+
+    // Blocks outside, experts inside: the few experts of a short run are spread
+    // over all the threads.
+    Value columns = experts.result.sizes[1];
+    b.parallel(
+        {b.ceilDiv(columns, width), experts.count}, [&](ValueRange indices) {
+          Value firstColumn = b.mul(indices[0], width), expert = indices[1];
+          auto [begin, count] = experts.getRange(b, expert);
+          Value resultOffset =
+              b.add(b.add(experts.result.offset,
+                          b.mul(begin, experts.result.strides[0])),
+                    firstColumn);
+          SmallVector<Value> arguments = experts.getArguments(
+              b, experts.input.offset, expert, firstColumn, sources,
+              resultOffset, count, width);
+          arguments.append({experts.rows.buffer,
+                            b.add(experts.rows.offset, begin)});
+          for (FlatBuffer &bias : biases)
+            arguments.append(
+                {bias.buffer,
+                 b.add(bias.getOffset(b, expert), firstColumn)});
+          if (op.getWeights())
+            arguments.append({weights.buffer, weights.offset});
+          func::CallOp::create(b, kernel, arguments);
+        });
+    scope.close();
+    op.erase();
+  }
+
+  void lower(kern::ExpertsCombineOp op) {
+    KernelBuilder b(op.getLoc(), op);
+    BufferScope scope(b);
+    Experts experts(b, scope, op.getH(), op.getRows(), op.getOffsets(),
+                    op.getPanels(), op.getInit());
+    FlatBuffer bias, weights;
+    if (op.getBias())
+      bias = scope.flatten(op.getBias());
+    if (op.getWeights())
+      weights = scope.flatten(op.getWeights());
+    func::FuncOp kernel = kernels.getCombine(op);
+    int64_t width = getBlockColumns(/*sources=*/1);
+
+    Value columns = experts.result.sizes[1];
+    b.parallel(b.ceilDiv(columns, width), [&](ValueRange indices) {
+      Value firstColumn = b.mul(indices[0], width);
+      emitZeros(b, experts.result, firstColumn,
+                b.min(b.add(firstColumn, width), columns));
+      b.loop(b.index(0), experts.count, 1, [&](Value expert) {
+        auto [begin, count] = experts.getRange(b, expert);
+        Value rowOffset = b.add(experts.input.offset,
+                                b.mul(begin, experts.input.strides[0]));
+        SmallVector<Value> arguments = experts.getArguments(
+            b, rowOffset, expert, firstColumn, /*sources=*/1,
+            b.add(experts.result.offset, firstColumn), count, width);
+        arguments.append(
+            {experts.rows.buffer, b.add(experts.rows.offset, begin)});
+        if (op.getBias())
+          arguments.append({bias.buffer,
+                            b.add(bias.getOffset(b, expert), firstColumn)});
+        if (op.getWeights())
+          arguments.append({weights.buffer, weights.offset});
+        func::CallOp::create(b, kernel, arguments);
+      });
+    });
+    scope.close();
+    op.erase();
+  }
+
+private:
+  /// The operands that both halves of the experts have.
+  struct Experts {
+    Experts(KernelBuilder &b, BufferScope &scope, Value input, Value rows,
+            Value offsets, Value panels, Value result)
+        : input(scope.flatten(input)), rows(scope.flatten(rows)),
+          offsets(scope.flatten(offsets)), panels(scope.flatten(panels)),
+          result(scope.flattenResult(result)) {
+      count = this->panels.sizes[0];
+    }
+
+    /// The first position of an expert and the number of its positions.
+    std::pair<Value, Value> getRange(KernelBuilder &b, Value expert) {
+      Value place = b.add(offsets.offset, expert);
+      Value begin = b.loadIndex(offsets.buffer, place);
+      Value end = b.loadIndex(offsets.buffer, b.add(place, 1));
+      return {begin, b.sub(end, begin)};
+    }
+
+    /// The arguments that all kernels have.
+    SmallVector<Value> getArguments(KernelBuilder &b, Value rowOffset,
+                                    Value expert, Value firstColumn,
+                                    int64_t sources, Value resultOffset,
+                                    Value rowCount, int64_t width) {
+      Value depth = input.sizes[1];
+      Value panelOffset = b.add(panels.getOffset(b, expert),
+                                b.mul(b.mul(firstColumn, sources), depth));
+      Value columns =
+          b.min(b.sub(result.sizes[1], firstColumn), b.index(width));
+      return {input.buffer,      rowOffset,      input.strides[0],
+              panels.buffer,     panelOffset,    depth,
+              result.buffer,     resultOffset,   result.strides[0],
+              rowCount,          columns};
+    }
+
+    FlatBuffer input, rows, offsets, panels, result;
+    Value count;
+  };
+
+  /// Columns of the result that a kernel computes in one call.
+  int64_t getBlockColumns(int64_t sources) const {
+    return kernels.getTarget().getBlock(sources).panels / sources *
+           kPanelColumns;
+  }
+
+  /// Packs the columns from `firstColumn` on.
+  static void emitPack(KernelBuilder &b, const FlatBuffer &source,
+                       const FlatBuffer &panels, Value from, Value to,
+                       Value depth, Value firstColumn, Value columns) {
+    Type element = cast<MemRefType>(source.buffer.getType()).getElementType();
+    auto type = VectorType::get(kPanelColumns, element);
+    auto maskType = VectorType::get(kPanelColumns, b.getI1Type());
+    Value mask = vector::CreateMaskOp::create(b, maskType,
+                                              b.sub(columns, firstColumn));
+    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+    Value rowStride = source.strides[source.strides.size() - 2];
+    b.loop(b.index(0), depth, 1, [&](Value k) {
+      Value place = b.add(b.add(from, b.mul(k, rowStride)), firstColumn);
+      Value row = vector::MaskedLoadOp::create(b, type, source.buffer, place,
+                                               mask, zero);
+      vector::StoreOp::create(b, row, panels.buffer,
+                              b.add(to, b.mul(k, kPanelColumns)));
+    });
+  }
+
+  /// Clears columns of a matrix.
+  static void emitZeros(KernelBuilder &b, const FlatBuffer &result, Value begin,
+                        Value end) {
+    Value zero = arith::ConstantOp::create(b, b.getF32FloatAttr(0.0));
+    b.loop(b.index(0), result.sizes[0], 1, [&](Value row) {
+      Value start = b.add(result.offset, b.mul(row, result.strides[0]));
+      b.loop(begin, end, 1, [&](Value column) {
+        memref::StoreOp::create(b, zero, result.buffer, b.add(start, column));
+      });
+    });
+  }
+
+  KernelSet kernels;
+};
+
+struct LowerKernToVector
+    : public moe::impl::LowerKernToVectorBase<LowerKernToVector> {
+  using LowerKernToVectorBase::LowerKernToVectorBase;
+
+  void runOnOperation() override {
+    FailureOr<TileTarget> target = TileTarget::get(isa);
+    if (failed(target)) {
+      getOperation().emitError()
+          << "expected x86-64-v3 or x86-64-v4, got '" << isa << "'";
+      return signalPassFailure();
+    }
+    SmallVector<Operation *> work;
+    WalkResult result = getOperation().walk([&](DestinationStyleOpInterface op) {
+      if (!llvm::isa<kern::PackOp, kern::PanelGemmOp, kern::ExpertsHiddenOp,
+                     kern::ExpertsCombineOp>(op))
+        return WalkResult::advance();
+      if (!op.hasPureBufferSemantics()) {
+        op->emitOpError("expected buffers");
+        return WalkResult::interrupt();
+      }
+      work.push_back(op);
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      return signalPassFailure();
+    LoopEmitter emitter(getOperation(), *target);
+    for (Operation *op : work)
+      llvm::TypeSwitch<Operation *>(op)
+          .Case<kern::PackOp, kern::PanelGemmOp, kern::ExpertsHiddenOp,
+                kern::ExpertsCombineOp>([&](auto op) { emitter.lower(op); });
+  }
+};
+
+} // namespace
