@@ -32,6 +32,7 @@ const LoweringTable &getTable() {
     addDataMovementLowerings(result);
     addContractionLowerings(result);
     addNormalizationLowerings(result);
+    addAttentionLowerings(result);
     addSelectionLowerings(result);
     addGatherScatterLowerings(result);
     return result;

@@ -109,6 +109,8 @@ void addContractionLowerings(LoweringTable &table);
 void addEinsumLowering(LoweringTable &table);
 void addNormalizationLowerings(LoweringTable &table);
 void addAttentionLowerings(LoweringTable &table);
+void addRotaryLowerings(LoweringTable &table);
+void addGroupQueryAttentionLowering(LoweringTable &table);
 void addSelectionLowerings(LoweringTable &table);
 void addTopKLowering(LoweringTable &table);
 void addGatherScatterLowerings(LoweringTable &table);
