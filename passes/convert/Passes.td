@@ -47,6 +47,35 @@ def FoldWeightViews : Pass<"moe-fold-weight-views"> {
   let dependentDialects = ["::mlir::moe::MoEDialect"];
 }
 
+def RaiseExperts : Pass<"moe-raise-experts"> {
+  let summary = "finds the layers of experts in a graph";
+  let description = [{
+    Recognises, by what values are computed from, the forms in which exporters write experts, and replaces each by one
+    `moe.experts` on a `moe.assign` of the ids and weights that the router computes (see `moe-raise-routers`):
+
+    - `com.microsoft.MoE`, attribute by attribute;
+    - gathered matrices and one batched product for all assignments (`batched_mm`).
+
+    Gate and up projections may be stored separately, side by side or interleaved; they become views.
+
+    *Preconditions*: weights are views (`moe-fold-weight-views`).
+    *Guarantees*: blocks that are not recognised stay as they are and get a *missed* remark where they come close to a
+    form. Shapes that contradict each other, and more chosen experts than there are, are errors.
+
+    ```mlir
+    func.func @main(%x: tensor<?x4xf32>, %z: tensor<?x8xf32>) -> tensor<?x4xf32> {
+      %w1 = moe.weight "fc1" [#moe.view<"m.onnx", offset = 0, element = f32, strides = [24, 4, 1]>] : tensor<8x6x4xf32>
+      %w2 = moe.weight "fc2" [#moe.view<"m.onnx", offset = 768, element = f32, strides = [24, 6, 1]>] : tensor<8x4x6xf32>
+      %none = onnx.NoValue : none
+      %y = onnx.com.microsoft.MoE(%x, %z, %w1, %none, %w2, %none, %none, %none) {k = 2 : i64}
+        : (tensor<?x4xf32>, tensor<?x8xf32>, tensor<8x6x4xf32>, none, tensor<8x4x6xf32>, none, none, none) -> tensor<?x4xf32>
+      return %y : tensor<?x4xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::moe::MoEDialect", "::mlir::onnx::ONNXDialect"];
+}
+
 def ConvertONNXToLinalg : Pass<"convert-onnx-to-linalg", "::mlir::ModuleOp"> {
   let summary = "turns onnx operators into linalg, tensor and arith operations";
   let description = [{

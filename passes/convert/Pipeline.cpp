@@ -17,6 +17,8 @@ void moe::buildConvertPipeline(OpPassManager &manager) {
   manager.addPass(createCSEPass());
   manager.addPass(createFoldOnnxConstants());
   manager.addPass(createFoldWeightViews());
+  manager.addPass(createCSEPass());
+  manager.addPass(createRaiseExperts());
   manager.addPass(createConvertONNXToLinalg());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());

@@ -7,6 +7,7 @@
 
 #include "dialects/onnx/ONNXDialect.h"
 #include "passes/convert/Passes.h"
+#include "passes/convert/raise/DataFlow.h"
 #include "passes/convert/raise/WeightView.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -20,22 +21,6 @@ using namespace mlir;
 using namespace mlir::moe;
 
 namespace {
-
-/// The elements of a constant integer tensor.
-std::optional<SmallVector<int64_t>> getIntegers(Value value) {
-  auto constant = value.getDefiningOp<onnx::ConstantOp>();
-  auto elements = constant
-                      ? dyn_cast<DenseIntElementsAttr>(constant.getValue())
-                      : DenseIntElementsAttr();
-  if (!elements)
-    return std::nullopt;
-  SmallVector<int64_t> result;
-  for (const APInt &element : elements.getValues<APInt>())
-    result.push_back(element.getSExtValue());
-  return result;
-}
-
-bool isPresent(Value value) { return !isa<NoneType>(value.getType()); }
 
 /// `position` from the front, within [0, extent].
 int64_t clampPosition(int64_t position, int64_t extent) {
