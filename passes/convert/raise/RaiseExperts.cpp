@@ -34,11 +34,6 @@ struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
     for (Operation *anchor : anchors)
       if (failed(raise(anchor)))
         return signalPassFailure();
-    getOperation()->walk<WalkOrder::PostOrder, ReverseIterator>(
-        [](Operation *op) {
-          if (isOpTriviallyDead(op))
-            op->erase();
-        });
   }
 
   static LogicalResult raise(Operation *anchor) {
