@@ -105,12 +105,9 @@ LogicalResult lowerTile(onnx::TileOp op, Lowering &l) {
   TensorBuilder &t = l.tensors;
   Value input = l.get(op.getInput());
   auto type = cast<RankedTensorType>(input.getType());
-  FailureOr<Sizes> repeats = l.getElements(op.getRepeats());
+  FailureOr<Sizes> repeats = l.getElements(op.getRepeats(), type.getRank());
   if (failed(repeats))
     return failure();
-  if (static_cast<int64_t>(repeats->size()) != type.getRank())
-    return l.error() << "expected " << type.getRank() << " repeats, got "
-                     << repeats->size();
   Sizes own = t.sizes(input), sizes;
   bool isBroadcast = true;
   for (auto [dim, repeat] : llvm::enumerate(*repeats)) {
@@ -275,7 +272,7 @@ LogicalResult lowerDepthToSpace(onnx::DepthToSpaceOp op, Lowering &l) {
   TensorBuilder &t = l.tensors;
   Value input = l.get(op.getInput());
   Sizes sizes = t.sizes(input);
-  if (sizes.size() != 4 || op.getBlocksize() < 1)
+  if (sizes.size() != 4 || static_cast<int64_t>(op.getBlocksize()) < 1)
     return l.error() << "expected 4 dimensions and a positive block size";
   OpFoldResult block = t.builder.getIndexAttr(op.getBlocksize());
   OpFoldResult depth = t.divSizes(sizes[1], t.mulSizes(block, block));
@@ -297,7 +294,7 @@ LogicalResult lowerSpaceToDepth(onnx::SpaceToDepthOp op, Lowering &l) {
   TensorBuilder &t = l.tensors;
   Value input = l.get(op.getInput());
   Sizes sizes = t.sizes(input);
-  if (sizes.size() != 4 || op.getBlocksize() < 1)
+  if (sizes.size() != 4 || static_cast<int64_t>(op.getBlocksize()) < 1)
     return l.error() << "expected 4 dimensions and a positive block size";
   OpFoldResult block = t.builder.getIndexAttr(op.getBlocksize());
   OpFoldResult height = t.divSizes(sizes[2], block);

@@ -101,12 +101,32 @@ COMPARE(LessOrEqual, sle, ule, OLE)
 COMPARE(Greater, sgt, ugt, OGT)
 COMPARE(GreaterOrEqual, sge, uge, OGE)
 
+/// The floating-point remainder with the sign of the divisor.
+Value takeSign(TensorBuilder &t, Value rest, Value divisor) {
+  Value zero = t.constant(rest.getType(), 0);
+  auto isNegative = [&](Value v) {
+    return t.compare(arith::CmpIPredicate::slt, arith::CmpFPredicate::OLT, v,
+                     zero);
+  };
+  Value differ = arith::XOrIOp::create(t.builder, t.loc, isNegative(rest),
+                                       isNegative(divisor));
+  Value isZero = t.compare(arith::CmpIPredicate::eq, arith::CmpFPredicate::OEQ,
+                           rest, zero);
+  Value signedZero =
+      math::CopySignOp::create(t.builder, t.loc, zero, divisor);
+  return t.select(isZero, signedZero,
+                  t.select(differ, t.add(rest, divisor), rest));
+}
+
 LogicalResult lowerMod(onnx::ModOp op, Lowering &l) {
   bool isUnsigned = Lowering::isUnsigned(op.getA());
   bool fmod = op.getFmod();
   return lowerFold(op, l, [&](TensorBuilder &t, Value a, Value b) -> Value {
-    if (isa<FloatType>(a.getType()))
-      return arith::RemFOp::create(t.builder, t.loc, a, b);
+    Type type = a.getType();
+    if (isa<FloatType>(type)) {
+      Value rest = arith::RemFOp::create(t.builder, t.loc, a, b);
+      return fmod ? rest : takeSign(t, rest, b);
+    }
     Value rest = t.sub(a, t.mul(t.div(a, b, isUnsigned), b));
     if (fmod || isUnsigned)
       return rest;

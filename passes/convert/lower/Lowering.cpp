@@ -71,7 +71,7 @@ std::optional<Sizes> Lowering::foldElements(Value value, unsigned depth) {
   OpBuilder &builder = tensors.builder;
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (!type || depth > kMaxDepth || type.getRank() > 1 ||
-      !type.hasStaticShape() || type.getNumElements() > kMaxElements ||
+      (type.hasStaticShape() && type.getNumElements() > kMaxElements) ||
       !isa<IntegerType>(type.getElementType()) ||
       type.getElementType().isInteger(1))
     return std::nullopt;
@@ -116,6 +116,18 @@ std::optional<Sizes> Lowering::foldElements(Value value, unsigned depth) {
   if (isa<onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::ReshapeOp,
           onnx::IdentityOp, onnx::CastOp>(producer))
     return fold(0);
+  if (auto fill = dyn_cast<onnx::ConstantOfShapeOp>(producer)) {
+    std::optional<Sizes> count = fold(0);
+    if (!count || count->size() != 1)
+      return std::nullopt;
+    std::optional<int64_t> length = getConstantIntValue(count->front());
+    if (!length || *length < 0 || *length > kMaxElements)
+      return std::nullopt;
+    auto element = dyn_cast_or_null<DenseElementsAttr>(fill.getValueAttr());
+    int64_t number =
+        element ? (*element.value_begin<APInt>()).getSExtValue() : 0;
+    return Sizes(*length, builder.getIndexAttr(number));
+  }
   if (isa<onnx::ConcatOp>(producer)) {
     Sizes result;
     for (unsigned i = 0; i < producer->getNumOperands(); ++i) {
@@ -177,15 +189,27 @@ std::optional<Sizes> Lowering::foldElements(Value value, unsigned depth) {
   return std::nullopt;
 }
 
-FailureOr<Sizes> Lowering::getElements(Value value) {
+FailureOr<Sizes> Lowering::getElements(Value value,
+                                       std::optional<int64_t> length) {
   if (std::optional<Sizes> folded = foldElements(value, 0))
-    return *folded;
+    if (!length || static_cast<int64_t>(folded->size()) == *length)
+      return *folded;
   RankedTensorType type = getType(value);
-  if (type.getRank() > 1 || !type.hasStaticShape())
+  if (type.hasStaticShape()) {
+    if (length && type.getNumElements() != *length)
+      return error() << "expected " << *length << " elements, got "
+                     << type.getNumElements();
+    length = type.getNumElements();
+  }
+  if (type.getRank() > 1 || !length)
     return error() << "expected a vector of known length, got " << type;
   Value lowered = get(value);
+  if (!type.hasStaticShape())
+    tensors.checkEqual(tensors.size(lowered, 0),
+                       tensors.builder.getIndexAttr(*length),
+                       "expected a vector of " + Twine(*length) + " elements");
   Sizes result;
-  for (int64_t i = 0; i < type.getNumElements(); ++i) {
+  for (int64_t i = 0; i < *length; ++i) {
     SmallVector<Value> position;
     if (type.getRank() == 1)
       position.push_back(tensors.index(i));

@@ -53,7 +53,9 @@ public:
 
   /// The elements of an integer tensor of rank 0 or 1, as far as possible as
   /// constants. Looks through the operators that exporters compute shapes with.
-  FailureOr<Sizes> getElements(Value value);
+  /// `length` is their number where the operator states it.
+  FailureOr<Sizes> getElements(Value value,
+                               std::optional<int64_t> length = std::nullopt);
   /// The same where the lowering needs constants.
   FailureOr<SmallVector<int64_t>> getConstants(Value value, StringRef what);
   /// The only element of a constant floating-point or integer tensor.

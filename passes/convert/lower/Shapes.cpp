@@ -26,10 +26,10 @@ LogicalResult lowerConstant(onnx::ConstantOp op, Lowering &l) {
 }
 
 LogicalResult lowerConstantOfShape(onnx::ConstantOfShapeOp op, Lowering &l) {
-  FailureOr<Sizes> sizes = l.getElements(op.getInput());
+  auto type = cast<RankedTensorType>(getPlainType(op.getOutput().getType()));
+  FailureOr<Sizes> sizes = l.getElements(op.getInput(), type.getRank());
   if (failed(sizes))
     return failure();
-  auto type = cast<RankedTensorType>(getPlainType(op.getOutput().getType()));
   TensorBuilder &t = l.tensors;
   Value element = t.constant(type.getElementType(), 0);
   if (auto value = dyn_cast_or_null<DenseElementsAttr>(op.getValueAttr())) {
@@ -78,7 +78,7 @@ LogicalResult lowerReshape(onnx::ReshapeOp op, Lowering &l) {
   Value data = l.get(op.getData());
   Value result = op.getReshaped();
   RankedTensorType type = Lowering::getType(result);
-  FailureOr<Sizes> wanted = l.getElements(op.getShape());
+  FailureOr<Sizes> wanted = l.getElements(op.getShape(), type.getRank());
   if (failed(wanted))
     return failure();
   Sizes own = t.sizes(data), sizes;
@@ -143,10 +143,11 @@ LogicalResult lowerFlatten(onnx::FlattenOp op, Lowering &l) {
   Value data = l.get(op.getInput());
   Sizes sizes = t.sizes(data);
   int64_t rank = sizes.size();
-  int64_t axis = op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
+  int64_t given = op.getAxis();
+  int64_t axis = given < 0 ? given + rank : given;
   if (axis < 0 || axis > rank)
-    return l.error() << "expected an axis in [0, " << rank << "], got "
-                     << op.getAxis();
+    return l.error() << "expected an axis in [" << -rank << ", " << rank
+                     << "], got " << given;
   l.set(op.getOutput(),
         t.reshape(data, {t.product(ArrayRef(sizes).take_front(axis)),
                          t.product(ArrayRef(sizes).drop_front(axis))}));
@@ -388,13 +389,10 @@ LogicalResult lowerSplit(onnx::SplitOp op, Lowering &l) {
   Sizes parts;
   int64_t count = op.getOutputs().size();
   if (Lowering::has(op.getSplit())) {
-    FailureOr<Sizes> given = l.getElements(op.getSplit());
+    FailureOr<Sizes> given = l.getElements(op.getSplit(), count);
     if (failed(given))
       return failure();
     parts = *given;
-    if (static_cast<int64_t>(parts.size()) != count)
-      return l.error() << "expected " << count << " sizes, got "
-                       << parts.size();
     OpFoldResult sum = t.builder.getIndexAttr(0);
     for (OpFoldResult part : parts)
       sum = t.addSizes(sum, part);

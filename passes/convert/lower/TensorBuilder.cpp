@@ -249,6 +249,9 @@ Value TensorBuilder::slice(Value tensor, int64_t dim, OpFoldResult offset,
   offsets[dim] = offset;
   extents[dim] = extent;
   strides[dim] = builder.getIndexAttr(step);
+  // No offset lies within an empty dimension.
+  if (isConstantIntValue(extent, 0))
+    return empty(extents, getTensorType(tensor).getElementType());
   return tensor::ExtractSliceOp::create(builder, loc, tensor, offsets, extents,
                                         strides);
 }
