@@ -83,8 +83,8 @@ FlatBuffer BufferScope::describe(Value buffer) {
   flat.strides = materialize(strides, metadata.getStrides());
   auto flatType =
       MemRefType::get({ShapedType::kDynamic}, type.getElementType());
-  // Nothing asks for the extent of the flat view.
-  OpFoldResult extent = b.index(std::numeric_limits<int64_t>::max());
+  OpFoldResult extent =
+      b.add(flat.offset, b.mul(flat.sizes.front(), flat.strides.front()));
   flat.buffer = memref::ReinterpretCastOp::create(
       b, flatType, metadata.getBaseBuffer(), b.getIndexAttr(0),
       ArrayRef(extent), ArrayRef<OpFoldResult>{b.getIndexAttr(1)});

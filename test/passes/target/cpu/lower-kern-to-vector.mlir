@@ -1,0 +1,49 @@
+// RUN: moe-opt %s -kern-lower-to-vector=isa=x86-64-v4 -canonicalize -cse | FileCheck %s --check-prefixes=CHECK,V4
+// RUN: moe-opt %s -kern-lower-to-vector=isa=x86-64-v3 -canonicalize -cse | FileCheck %s --check-prefixes=CHECK,V3
+
+// Tests that products of one kind share a kernel and that tasks are blocks of rows and columns.
+
+// CHECK-LABEL: func @gemm
+func.func @gemm(%x: memref<?x64xf32>, %w: memref<8x64x16x1xf32>, %y: memref<?x128xf32>,
+                %x2: memref<12x32xf32>, %w2: memref<2x32x16x1xf32>, %y2: memref<12x32xf32>) {
+  // V4: scf.parallel (%{{.*}}, %{{.*}}) = (%c0, %c0) to (%{{.*}}, %c2)
+  // V3: scf.parallel (%{{.*}}, %{{.*}}) = (%c0, %c0) to (%{{.*}}, %c8)
+  // CHECK: call @kern.gemm_f32_f32(
+  kern.panel_gemm ins(%x, %w : memref<?x64xf32>, memref<8x64x16x1xf32>) outs(%y : memref<?x128xf32>)
+  // CHECK: call @kern.gemm_f32_f32(
+  kern.panel_gemm ins(%x2, %w2 : memref<12x32xf32>, memref<2x32x16x1xf32>) outs(%y2 : memref<12x32xf32>)
+  return
+}
+
+// CHECK-LABEL: func @hidden
+func.func @hidden(%x: memref<?x64xbf16>, %rows: memref<?xi32>, %offsets: memref<9xi32>, %p: memref<8x4x64x16x1xbf16>,
+                  %h: memref<?x32xf32>) {
+  // CHECK: call @kern.hidden_silu_gated_k2_bf16_bf16(
+  kern.experts_hidden %x, %rows, %offsets, %p outs(%h : memref<?x32xf32>)
+    {activation = #moe.activation<silu>, gated, slots = 2}
+    : memref<?x64xbf16>, memref<?xi32>, memref<9xi32>, memref<8x4x64x16x1xbf16>
+  return
+}
+
+// CHECK-LABEL: func private @kern.gemm_f32_f32(
+// CHECK-SAME: attributes {no_inline}
+
+// Tests that a tile of 6 rows keeps all its sums in registers: 24 of 512 bits, or 12 of 256.
+
+// CHECK: scf.index_switch
+// CHECK: default
+// V4-COUNT-24: vector.fma {{.*}} : vector<16xf32>
+// V3-COUNT-12: vector.fma {{.*}} : vector<8xf32>
+// CHECK-NOT: vector.fma
+// CHECK: scf.yield
+// CHECK: vector.maskedstore
+
+// Tests that narrow numbers are widened where they are read and that the activation works on vectors.
+
+// CHECK-LABEL: func private @kern.hidden_silu_gated_k2_bf16_bf16(
+// V4: vector.load {{.*}} : memref<?xbf16>, vector<16xbf16>
+// V3: vector.load {{.*}} : memref<?xbf16>, vector<8xbf16>
+// CHECK: arith.extf
+// CHECK: vector.fma
+// V4: math.exp {{.*}} : vector<16xf32>
+// V3: math.exp {{.*}} : vector<8xf32>
