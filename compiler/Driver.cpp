@@ -42,7 +42,7 @@ double getWeight(Phase phase) {
   case Phase::Lower:
     return 0.12;
   case Phase::Target:
-    return 0.72;
+    return 0.62;
   }
   return 0;
 }
@@ -146,8 +146,12 @@ private:
       if (remark.kind == "passed")
         artifact.fusedBlocks.push_back(remark.location + ": " +
                                        remark.message);
+    // What the phases leave of the whole.
     if (options.onProgress)
-      options.onProgress("weights", progress);
+      artifact.onProgress = [&](uint64_t written, uint64_t total) {
+        options.onProgress("weights",
+                           progress + (1 - progress) * written / total);
+      };
     LogicalResult result =
         moe::writeArtifact(*module, artifact, options.outputPath);
     reportTime("artifact", start);
