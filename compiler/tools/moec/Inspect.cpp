@@ -107,7 +107,8 @@ static void printText(const moert::Reader &reader,
         "  {0,12} + {1,-12} {2} {3}{4}\n", section.offset, section.bytes,
         section.hash.str(), getKindName(section.kind),
         section.name.empty() ? "" : " " + section.name);
-  if (const json::Array *blocks = manifest.getArray("fused_blocks")) {
+  const json::Array *blocks = manifest.getArray("fused_blocks");
+  if (blocks && !blocks->empty()) {
     llvm::outs() << "fused blocks\n";
     for (const json::Value &block : *blocks)
       llvm::outs() << "  " << block.getAsString().value_or("?") << '\n';

@@ -7,6 +7,7 @@
 
 #include "passes/target/common/Passes.h"
 
+#include "mlir/Conversion/BufferizationToMemRef/BufferizationToMemRef.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
@@ -36,12 +37,13 @@ void moe::buildBufferizePipeline(OpPassManager &manager) {
   // Buffers die right after their last use, so the runtime can hand the memory
   // out again.
   bufferization::buildBufferDeallocationPipeline(manager);
+  // Results of `main` that are its arguments were cloned.
+  manager.addPass(createConvertBufferizationToMemRefPass());
   manager.addNestedPass<func::FuncOp>(
       bufferization::createOptimizeAllocationLivenessPass());
 
   manager.addPass(createLowerCopies());
-  manager.addNestedPass<func::FuncOp>(
-      createConvertLinalgToParallelLoopsPass());
+  manager.addNestedPass<func::FuncOp>(createConvertLinalgToParallelLoopsPass());
   manager.addPass(createLowerAsserts());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
