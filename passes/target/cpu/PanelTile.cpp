@@ -72,6 +72,19 @@ PanelBlock TileTarget::getTail(int64_t sources) const {
 // Tiles
 //===----------------------------------------------------------------------===//
 
+/// The same number, of which LLVM knows nothing. Without it the address of each
+/// row would be computed anew in every step of the inner loop.
+static Value hide(KernelBuilder &b, Value offset) {
+  Type i64 = b.getI64Type();
+  Value number = arith::IndexCastOp::create(b, i64, offset);
+  number = LLVM::InlineAsmOp::create(
+               b, i64, number, /*asm_string=*/"", /*constraints=*/"=r,0",
+               /*has_side_effects=*/false, /*is_align_stack=*/false,
+               LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+               .getResult(0);
+  return arith::IndexCastOp::create(b, b.getIndexType(), number);
+}
+
 /// `value`, a scalar or a vector, as f32.
 static Value widen(KernelBuilder &b, Value value) {
   Type f32 = b.getF32Type();
@@ -95,9 +108,12 @@ SmallVector<Value> moe::emitTile(KernelBuilder &b, const TileOperands &operands,
         b.add(b.add(operands.panelOffset, b.mul(panelSize, column.panel)),
               column.lane));
 
-  Value zero = arith::ConstantOp::create(
-      b, b.getZeroAttr(sumType));
-  SmallVector<Value> zeros(columns.size() * operands.rowOffsets.size(), zero);
+  SmallVector<Value> rowOffsets;
+  for (Value offset : operands.rowOffsets)
+    rowOffsets.push_back(hide(b, offset));
+
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(sumType));
+  SmallVector<Value> zeros(columns.size() * rowOffsets.size(), zero);
   auto loop = scf::ForOp::create(
       b, b.index(0), operands.depth, b.index(1), zeros,
       [&](OpBuilder &inner, Location loc, Value k, ValueRange sums) {
@@ -109,7 +125,7 @@ SmallVector<Value> moe::emitTile(KernelBuilder &b, const TileOperands &operands,
               body, vector::LoadOp::create(body, loadType, operands.panels,
                                            body.add(offset, step))));
         SmallVector<Value> next;
-        for (Value offset : operands.rowOffsets) {
+        for (Value offset : rowOffsets) {
           Value scalar = memref::LoadOp::create(body, operands.rows,
                                                 body.add(offset, k));
           Value left = vector::BroadcastOp::create(body, sumType,

@@ -24,7 +24,7 @@ def LowerKernToVector : Pass<"kern-lower-to-vector", "::mlir::ModuleOp"> {
   }];
   let options = [Option<"isa", "isa", "std::string", /*default=*/"\"x86-64-v3\"", "instruction set level">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::math::MathDialect",
-                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::vector::VectorDialect"];
 }
 
