@@ -30,6 +30,7 @@ const LoweringTable &getTable() {
     addReductionLowerings(result);
     addShapeLowerings(result);
     addDataMovementLowerings(result);
+    addControlFlowLowerings(result);
     addContractionLowerings(result);
     addNormalizationLowerings(result);
     addAttentionLowerings(result);
@@ -41,7 +42,7 @@ const LoweringTable &getTable() {
 }
 
 bool isONNX(Operation *op) {
-  return isa<onnx::ONNXDialect>(op->getDialect());
+  return isa_and_present<onnx::ONNXDialect>(op->getDialect());
 }
 
 struct ConvertONNXToLinalg
@@ -58,7 +59,8 @@ struct ConvertONNXToLinalg
   LogicalResult listUnsupported() {
     bool supported = true;
     getOperation().walk([&](Operation *op) {
-      if (!isONNX(op) || getTable().lookup(op) || isa<onnx::NoValueOp>(op))
+      if (!isONNX(op) || getTable().lookup(op) ||
+          isa<onnx::NoValueOp, onnx::YieldOp>(op))
         return;
       op->emitError() << "operator '" << op->getName().stripDialect()
                       << "' is not supported by the compiler";
@@ -84,7 +86,7 @@ struct ConvertONNXToLinalg
       originals.push_back(&op);
     for (Operation *op : originals) {
       builder.setInsertionPoint(op);
-      if (failed(convertOperation(op, builder, mapping)))
+      if (failed(lowerOperation(op, builder, mapping)))
         return failure();
     }
     for (Operation *op : llvm::reverse(originals))
@@ -94,21 +96,6 @@ struct ConvertONNXToLinalg
     auto terminator = cast<func::ReturnOp>(body.getTerminator());
     function.setFunctionType(FunctionType::get(
         &getContext(), body.getArgumentTypes(), terminator.getOperandTypes()));
-    return success();
-  }
-
-  LogicalResult convertOperation(Operation *op, OpBuilder &builder,
-                                 IRMapping &mapping) {
-    if (isa<onnx::NoValueOp>(op))
-      return success();
-    if (isONNX(op)) {
-      Lowering lowering(builder, op, mapping);
-      return (*getTable().lookup(op))(op, lowering);
-    }
-    // Operations of other dialects stay, on plain types.
-    Operation *copy = builder.clone(*op, mapping);
-    for (Value result : copy->getResults())
-      result.setType(getPlainType(result.getType()));
     return success();
   }
 
@@ -135,3 +122,18 @@ struct ConvertONNXToLinalg
 };
 
 } // namespace
+
+LogicalResult moe::lowerOperation(Operation *op, OpBuilder &builder,
+                                  IRMapping &mapping) {
+  if (isa<onnx::NoValueOp>(op))
+    return success();
+  if (isONNX(op)) {
+    Lowering lowering(builder, op, mapping);
+    return (*getTable().lookup(op))(op, lowering);
+  }
+  // Operations of other dialects stay, on plain types.
+  Operation *copy = builder.clone(*op, mapping);
+  for (Value result : copy->getResults())
+    result.setType(getPlainType(result.getType()));
+  return success();
+}

@@ -235,6 +235,19 @@ FailureOr<SmallVector<int64_t>> Lowering::getConstants(Value value,
   return result;
 }
 
+FailureOr<SmallVector<Value>> Lowering::lowerBody(Block &body) {
+  for (Operation &nested : body.without_terminator())
+    if (failed(lowerOperation(&nested, tensors.builder, mapping)))
+      return failure();
+  SmallVector<Value> values;
+  for (Value value : body.getTerminator()->getOperands()) {
+    if (!has(value))
+      return error() << "expected a body that yields tensors";
+    values.push_back(get(value));
+  }
+  return values;
+}
+
 Sizes Lowering::refine(Value result, ArrayRef<OpFoldResult> sizes) {
   Sizes refined(sizes);
   RankedTensorType type = getType(result);

@@ -31,7 +31,7 @@ Type getPlainType(Type type);
 class Lowering {
 public:
   Lowering(OpBuilder &builder, Operation *op, IRMapping &mapping)
-      : tensors(builder, op->getLoc()), op(op), mapping(mapping) {}
+      : tensors(builder, op->getLoc()), mapping(mapping), op(op) {}
 
   /// The lowered form of an operand; null for one that is left out.
   Value get(Value value) const;
@@ -67,16 +67,25 @@ public:
   /// time: their extents are dynamic and bear different symbols.
   SmallVector<int64_t> getUncertainDims(ValueRange values);
 
+  /// Lowers the operations of a nested block, whose arguments must be set, at
+  /// the insertion point. Returns what its terminator yields.
+  FailureOr<SmallVector<Value>> lowerBody(Block &body);
+
   InFlightDiagnostic error() const { return op->emitError(); }
 
   TensorBuilder tensors;
+  /// The lowered values.
+  IRMapping &mapping;
 
 private:
   std::optional<Sizes> foldElements(Value value, unsigned depth);
 
   Operation *op;
-  IRMapping &mapping;
 };
+
+/// Lowers one operation, of any dialect.
+LogicalResult lowerOperation(Operation *op, OpBuilder &builder,
+                             IRMapping &mapping);
 
 /// A transposition; that of a weight only changes its view.
 Value permute(TensorBuilder &tensors, Value tensor,
@@ -107,6 +116,7 @@ void addElementwiseLowerings(LoweringTable &table);
 void addReductionLowerings(LoweringTable &table);
 void addShapeLowerings(LoweringTable &table);
 void addDataMovementLowerings(LoweringTable &table);
+void addControlFlowLowerings(LoweringTable &table);
 void addContractionLowerings(LoweringTable &table);
 void addEinsumLowering(LoweringTable &table);
 void addNormalizationLowerings(LoweringTable &table);
