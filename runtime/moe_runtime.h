@@ -12,8 +12,8 @@
  *   session   threads and memory to run a program; any number per program
  *
  * Conventions
- *   - A function that can fail returns `moe_status_t`. Its results come last, by
- *     parameters called `out_...`, and are written only on success.
+ *   - A function that can fail returns `moe_status_t`. Its results come last,
+ * by parameters called `out_...`, and are written only on success.
  *   - `moe_error_message` tells what went wrong, in one line.
  *   - Each comment says who owns what. Strings and arrays that are handed out
  *     belong to the object that they describe and live as long as it does.
@@ -47,7 +47,8 @@ typedef enum moe_status {
   MOE_ERROR_IO = 2,
   /* The file is no artifact, truncated or damaged. */
   MOE_ERROR_ARTIFACT = 3,
-  /* A format version, host interface or instruction set that is not available. */
+  /* A format version, host interface or instruction set that is not available.
+   */
   MOE_ERROR_UNSUPPORTED = 4,
   /* An input has a wrong name, type or shape. */
   MOE_ERROR_INPUT = 5,
@@ -130,13 +131,14 @@ typedef struct moe_program_options {
   size_t struct_size;
   moe_verify_t verify;
   moe_weights_mode_t weights;
-  /* The instruction set level of the code to load, or null: the highest one that
-     this machine supports (the environment variable MOE_ISA overrides that). */
+  /* The instruction set level of the code to load, or null: the highest one
+     that this machine supports (the environment variable MOE_ISA overrides
+     that). */
   const char *isa;
 } moe_program_options_t;
 
-/* Opens the artifact at `path`. `options` may be null: all zero. The caller owns
-   the result and gives it back with moe_program_close. */
+/* Opens the artifact at `path`. `options` may be null: all zero. The caller
+   owns the result and gives it back with moe_program_close. */
 MOE_API moe_status_t moe_program_open(const char *path,
                                       const moe_program_options_t *options,
                                       moe_program_t **out_program);
@@ -152,8 +154,8 @@ typedef struct moe_value_info {
   uint32_t rank;
   /* `rank` extents; -1 where the extent is known at run time only. */
   const int64_t *dims;
-  /* `rank` names of extents; equal names mean equal extents, and "" that there is
-     none. */
+  /* `rank` names of extents; equal names mean equal extents, and "" that there
+     is none. */
   const char *const *symbols;
 } moe_value_info_t;
 
@@ -169,7 +171,8 @@ MOE_API moe_status_t moe_program_output(const moe_program_t *program,
                                         size_t index,
                                         moe_value_info_t *out_info);
 
-/* The instruction set level of the code that was loaded; owned by the program. */
+/* The instruction set level of the code that was loaded; owned by the program.
+ */
 MOE_API moe_status_t moe_program_isa(const moe_program_t *program,
                                      const char **out_isa);
 
@@ -198,9 +201,9 @@ MOE_API moe_status_t moe_session_create(moe_program_t *program,
 /* Frees a session and its outputs. It must not be running. Null is ignored. */
 MOE_API void moe_session_destroy(moe_session_t *session);
 
-/* Runs the program. Every input of the program must be given once, in any order;
-   their data is read during the call only. Inputs may be outputs of the previous
-   run of the same session. */
+/* Runs the program. Every input of the program must be given once, in any
+   order; their data is read during the call only. Inputs may be outputs of the
+   previous run of the same session. */
 MOE_API moe_status_t moe_session_run(moe_session_t *session,
                                      const moe_input_t *inputs,
                                      size_t input_count);
@@ -208,8 +211,7 @@ MOE_API moe_status_t moe_session_run(moe_session_t *session,
 /* An output of the last successful run. Its `dims` and `data` are owned by the
    session and live until the next moe_session_run on it returns. */
 MOE_API moe_status_t moe_session_output(const moe_session_t *session,
-                                        size_t index,
-                                        moe_tensor_t *out_tensor);
+                                        size_t index, moe_tensor_t *out_tensor);
 
 #ifdef __cplusplus
 }
