@@ -8,6 +8,7 @@ add_executable(moert-tests
   runtime/core/BindInputsTest.cpp
   runtime/core/SessionTest.cpp
   runtime/device/cpu/AllocatorTest.cpp
+  runtime/device/cpu/InstructionSetsTest.cpp
   runtime/device/cpu/ThreadPoolTest.cpp
   runtime/format/FormatTest.cpp)
 target_compile_definitions(moert-tests PRIVATE MOERT_TEST_CODE="$<TARGET_FILE:moert-test-code>")

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/tools/moec/Commands.h"
+#include "compiler/tools/moec/Printable.h"
 
 #include "runtime/format/Reader.h"
 
@@ -52,7 +53,7 @@ static void printFields(llvm::StringRef title, const json::Object *object) {
   for (const auto &[key, value] : sorted) {
     llvm::outs() << "  " << key << ": ";
     if (auto text = value->getAsString())
-      llvm::outs() << *text << '\n';
+      llvm::outs() << toPrintable(*text) << '\n';
     else
       llvm::outs() << *value << '\n';
   }
@@ -64,14 +65,14 @@ static void printValues(llvm::StringRef title, const json::Array *values) {
     const json::Object *object = value.getAsObject();
     if (!object)
       continue;
-    llvm::outs() << "  " << object->getString("name").value_or("?") << ": "
-                 << object->getString("type").value_or("?") << '[';
+    llvm::outs() << "  " << toPrintable(object->getString("name").value_or("?"))
+                 << ": " << object->getString("type").value_or("?") << '[';
     llvm::ListSeparator separator(" x ");
     if (const json::Array *dims = object->getArray("dims"))
       for (const json::Value &dim : *dims) {
         llvm::outs() << separator;
         if (auto symbol = dim.getAsString())
-          llvm::outs() << (symbol->empty() ? "?" : *symbol);
+          llvm::outs() << (symbol->empty() ? "?" : toPrintable(*symbol));
         else
           llvm::outs() << dim;
       }
@@ -83,12 +84,13 @@ static void printWeights(const json::Array *weights) {
   llvm::outs() << "weights\n";
   for (const json::Value &value : weights ? *weights : json::Array())
     if (const json::Object *object = value.getAsObject())
-      llvm::outs() << llvm::formatv("  {0,12} + {1,-12} {2}: {3} {4}\n",
-                                    object->getInteger("offset").value_or(0),
-                                    object->getInteger("bytes").value_or(0),
-                                    object->getString("name").value_or("?"),
-                                    object->getString("type").value_or("?"),
-                                    object->getString("layout").value_or("?"));
+      llvm::outs() << llvm::formatv(
+          "  {0,12} + {1,-12} {2}: {3} {4}\n",
+          object->getInteger("offset").value_or(0),
+          object->getInteger("bytes").value_or(0),
+          toPrintable(object->getString("name").value_or("?")),
+          object->getString("type").value_or("?"),
+          object->getString("layout").value_or("?"));
 }
 
 static void printText(const moert::Reader &reader,
@@ -111,7 +113,8 @@ static void printText(const moert::Reader &reader,
   if (blocks && !blocks->empty()) {
     llvm::outs() << "fused blocks\n";
     for (const json::Value &block : *blocks)
-      llvm::outs() << "  " << block.getAsString().value_or("?") << '\n';
+      llvm::outs() << "  " << toPrintable(block.getAsString().value_or("?"))
+                   << '\n';
   }
   printWeights(manifest.getArray("weights"));
 }

@@ -7,6 +7,7 @@
 
 #include "compiler/tools/moec/Commands.h"
 #include "compiler/tools/moec/Model.h"
+#include "compiler/tools/moec/Printable.h"
 #include "compiler/tools/moec/TensorFile.h"
 
 #include "llvm/Support/FileSystem.h"
@@ -27,7 +28,7 @@ struct RunState {
 /// Prints the type and the first numbers of a tensor.
 static void print(const char *name, const moe_tensor_t &tensor) {
   constexpr int64_t kShown = 6;
-  llvm::outs() << name << ' ' << describe(tensor) << " =";
+  llvm::outs() << toPrintable(name) << ' ' << describe(tensor) << " =";
   int64_t count = countElements(tensor);
   for (int64_t i = 0; i < std::min(count, kShown); ++i)
     llvm::outs() << ' ' << CLI::detail::to_string(readElement(tensor, i));
@@ -70,7 +71,8 @@ static void run(const RunState &state) {
     std::string error;
     if (!writeNpyFile(path.str().str(), tensor, error))
       exitWithError(error);
-    llvm::outs() << name << ' ' << describe(tensor) << " -> " << path << '\n';
+    llvm::outs() << toPrintable(name) << ' ' << describe(tensor) << " -> "
+                 << path << '\n';
   }
 }
 

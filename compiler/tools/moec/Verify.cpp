@@ -9,6 +9,7 @@
 #include "compiler/tools/moec/Compare.h"
 #include "compiler/tools/moec/CompileFlags.h"
 #include "compiler/tools/moec/Model.h"
+#include "compiler/tools/moec/Printable.h"
 #include "compiler/tools/moec/Progress.h"
 #include "compiler/tools/moec/TensorFile.h"
 
@@ -110,8 +111,9 @@ static bool compareDataSet(const Model &model, StringRef folder,
     moe_tensor_t got = model.getOutput(i);
     Comparison comparison = compareTensors(got, want->view(), tolerance);
     llvm::outs() << (comparison.agrees ? "ok    " : "WRONG ")
-                 << path::filename(folder) << ' ' << model.getOutputs()[i].name
-                 << ' ' << describe(got) << " worst error "
+                 << path::filename(folder) << ' '
+                 << toPrintable(model.getOutputs()[i].name) << ' '
+                 << describe(got) << " worst error "
                  << llvm::format("%.3g", comparison.worstError);
     if (!comparison.agrees)
       llvm::outs() << ": " << comparison.reason;

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/tools/moec/Commands.h"
+#include "compiler/tools/moec/Printable.h"
 
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/raw_ostream.h"
@@ -15,7 +16,7 @@
 void exitWithError(const std::string &message) {
   // What was printed before comes first in a common file, too.
   llvm::outs().flush();
-  llvm::errs() << "moec: error: " << message << '\n';
+  llvm::errs() << "moec: error: " << toPrintable(message) << '\n';
   throw CLI::RuntimeError(1);
 }
 
@@ -37,7 +38,7 @@ int main(int argc, char **argv) {
   } catch (const CLI::ParseError &error) {
     if (error.get_exit_code() == 0)
       return app.exit(error);
-    llvm::errs() << "moec: error: " << error.what()
+    llvm::errs() << "moec: error: " << toPrintable(error.what())
                  << "\nRun with --help for more information.\n";
     return 2;
   }

@@ -7,6 +7,7 @@
 
 #include "compiler/tools/moec/Compare.h"
 #include "compiler/tools/moec/Npy.h"
+#include "compiler/tools/moec/Printable.h"
 #include "compiler/tools/moec/Sampler.h"
 #include "compiler/tools/moec/TensorFile.h"
 #include "compiler/tools/moec/TensorProtoReader.h"
@@ -96,6 +97,11 @@ TEST(TensorProtoTest, Malformed) {
 TEST(TensorFileTest, FileNames) {
   EXPECT_EQ(toFileName("present.0.key"), "present.0.key");
   EXPECT_EQ(toFileName("../a/b c"), "%2E.%2Fa%2Fb%20c");
+}
+
+// Tests that names from a model cannot steer a terminal.
+TEST(PrintableTest, ControlCharacters) {
+  EXPECT_EQ(toPrintable("a\x1b[31m\n\x7fü"), "a\\x1b[31m\\x0a\\x7fü");
 }
 
 // Tests tolerances, special numbers and shapes.
