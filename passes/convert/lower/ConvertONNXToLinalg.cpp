@@ -34,6 +34,9 @@ const LoweringTable &getTable() {
     addContractionLowerings(result);
     addNormalizationLowerings(result);
     addAttentionLowerings(result);
+    addConvolutionLowerings(result);
+    addRecurrentLowerings(result);
+    addMatMulNBitsLowering(result);
     addSelectionLowerings(result);
     addGatherScatterLowerings(result);
     return result;
