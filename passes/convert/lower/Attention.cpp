@@ -42,6 +42,8 @@ public:
   AttentionMask(onnx::AttentionOp op, Lowering &l, Value query, Value past)
       : op(op), t(l.tensors), mask(l.get(op.getAttnMask())),
         lengths(l.get(op.getNonpadKvSeqlen())) {
+    left = op.getLeftWindowSize();
+    right = op.getRightWindowSize();
     queries = t.index(t.size(query, 2));
     offset = past ? t.index(t.size(past, 2)) : t.index(0);
   }
@@ -57,8 +59,7 @@ public:
       operands.push_back(
           mayBeShorter ? padMask(t, mask, t.size(scores, 3)) : mask);
     }
-    bool isLimited = op.getIsCausal() || op.getLeftWindowSize() >= 0 ||
-                     op.getRightWindowSize() >= 0 || lengths;
+    bool isLimited = op.getIsCausal() || left >= 0 || right >= 0 || lengths;
     if (!mask && !isLimited)
       return scores;
     return mapScores(t, scores, operands,
@@ -84,14 +85,12 @@ private:
     Value own = inner.add(position[2], first);
     if (op.getIsCausal())
       conditions.push_back(compareIndex(inner, CmpIPredicate::sle, key, own));
-    if (op.getLeftWindowSize() >= 0)
-      conditions.push_back(compareIndex(
-          inner, CmpIPredicate::sge, key,
-          inner.sub(own, inner.index(op.getLeftWindowSize()))));
-    if (op.getRightWindowSize() >= 0)
-      conditions.push_back(compareIndex(
-          inner, CmpIPredicate::sle, key,
-          inner.add(own, inner.index(op.getRightWindowSize()))));
+    if (left >= 0)
+      conditions.push_back(compareIndex(inner, CmpIPredicate::sge, key,
+                                        inner.sub(own, inner.index(left))));
+    if (right >= 0)
+      conditions.push_back(compareIndex(inner, CmpIPredicate::sle, key,
+                                        inner.add(own, inner.index(right))));
     if (!extra.empty()) {
       if (extra[0].getType().isInteger(1))
         conditions.push_back(extra[0]);
@@ -107,6 +106,8 @@ private:
   onnx::AttentionOp op;
   TensorBuilder &t;
   Value mask, lengths, queries, offset;
+  /// Signed, -1 for no bound.
+  int64_t left, right;
 };
 
 LogicalResult lowerAttention(onnx::AttentionOp op, Lowering &l) {
