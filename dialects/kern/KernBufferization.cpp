@@ -67,17 +67,16 @@ struct DestinationModel
         return failure();
       buffers.push_back(*buffer);
     }
-    Operation *lowered = rewriter.create(
-        op->getLoc(), op->getName().getIdentifier(), buffers, TypeRange(),
-        op->getAttrs());
+    Operation *lowered =
+        rewriter.create(op->getLoc(), op->getName().getIdentifier(), buffers,
+                        TypeRange(), op->getAttrs());
     auto init = cast<OpTy>(lowered).getInit();
     replaceOpWithBufferizedValues(rewriter, op, init);
     return success();
   }
 };
 
-template <typename... Ops>
-void attachDestinationModels(MLIRContext &context) {
+template <typename... Ops> void attachDestinationModels(MLIRContext &context) {
   (Ops::template attachInterface<DestinationModel<Ops>>(context), ...);
 }
 

@@ -46,8 +46,9 @@ static LogicalResult checkPanels(Operation *op, ShapedType panels,
                                  int64_t sources) {
   ArrayRef<int64_t> shape = panels.getShape().take_back(4);
   if (shape[2] != kColumns || shape[3] != 1)
-    return op->emitOpError() << "expected panels of 16 columns and depth 1, got "
-                             << shape[2] << " and " << shape[3];
+    return op->emitOpError()
+           << "expected panels of 16 columns and depth 1, got " << shape[2]
+           << " and " << shape[3];
   if (failed(checkEqual(op, depth, shape[1], "inner extents")))
     return failure();
   if (ShapedType::isDynamic(columns))
@@ -64,8 +65,8 @@ static LogicalResult checkExperts(OpTy op, Value left, int64_t sources) {
   auto input = cast<ShapedType>(left.getType());
   auto offsets = cast<ShapedType>(op.getOffsets().getType());
   if (panels.getRank() != 5)
-    return op.emitOpError() << "expected a stack of packed matrices, got "
-                            << panels;
+    return op.emitOpError()
+           << "expected a stack of packed matrices, got " << panels;
   if (!offsets.isDynamicDim(0) && !panels.isDynamicDim(0) &&
       failed(checkEqual(op, offsets.getDimSize(0), panels.getDimSize(0) + 1,
                         "numbers of experts, plus 1")))

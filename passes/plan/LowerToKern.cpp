@@ -18,7 +18,9 @@ using namespace mlir::moe;
 
 namespace {
 
-bool isKernelFloat(Type type) { return type.isF32() || type.isF16() || type.isBF16(); }
+bool isKernelFloat(Type type) {
+  return type.isF32() || type.isF16() || type.isBF16();
+}
 
 RankedTensorType getTensorType(Value value) {
   return cast<RankedTensorType>(value.getType());
@@ -70,16 +72,13 @@ public:
     RankedTensorType type = getTensorType(value);
     if (type.getElementType() == element)
       return value;
-    Value init =
-        empty(tensor::getMixedSizes(rewriter, loc, value), element);
-    AffineMap identity =
-        rewriter.getMultiDimIdentityMap(type.getRank());
+    Value init = empty(tensor::getMixedSizes(rewriter, loc, value), element);
+    AffineMap identity = rewriter.getMultiDimIdentityMap(type.getRank());
     SmallVector<utils::IteratorType> iterators(type.getRank(),
                                                utils::IteratorType::parallel);
     auto body = [&](OpBuilder &builder, Location loc, ValueRange arguments) {
       Value scalar = arguments[0];
-      if (element.getIntOrFloatBitWidth() >
-          type.getElementTypeBitWidth())
+      if (element.getIntOrFloatBitWidth() > type.getElementTypeBitWidth())
         scalar = arith::ExtFOp::create(builder, loc, element, scalar);
       else
         scalar = arith::TruncFOp::create(builder, loc, element, scalar);
@@ -117,8 +116,7 @@ bool isZero(Value init) {
 }
 
 /// linalg.matmul and linalg.batch_matmul without transpositions.
-template <typename OpTy>
-struct MatmulPattern : public OpRewritePattern<OpTy> {
+template <typename OpTy> struct MatmulPattern : public OpRewritePattern<OpTy> {
   using OpRewritePattern<OpTy>::OpRewritePattern;
 
   LogicalResult matchAndRewrite(OpTy op,
@@ -134,9 +132,8 @@ struct MatmulPattern : public OpRewritePattern<OpTy> {
     KernBuilder builder(rewriter, op.getLoc());
     bool accumulates = !isZero(init);
     if (!accumulates)
-      init = builder.empty(
-          tensor::getMixedSizes(rewriter, op.getLoc(), init),
-          rewriter.getF32Type());
+      init = builder.empty(tensor::getMixedSizes(rewriter, op.getLoc(), init),
+                           rewriter.getF32Type());
     Value panels = builder.pack(b);
     rewriter.replaceOpWithNewOp<kern::PanelGemmOp>(
         op, TypeRange(op.getResultTypes()), a, panels, init, accumulates);
@@ -183,11 +180,11 @@ struct FusedFFNPattern : public OpRewritePattern<FusedFFNOp> {
             op.getOffsets(), downPanels, builder.toFloat(op.getDownBias()),
             onInput ? Value() : weights, resultInit, slots)
             .getResult(0);
-    result = builder.convert(result,
-                             getTensorType(op.getResult()).getElementType());
+    result =
+        builder.convert(result, getTensorType(op.getResult()).getElementType());
     if (result.getType() != op.getType())
-      result = tensor::CastOp::create(rewriter, op.getLoc(), op.getType(),
-                                      result);
+      result =
+          tensor::CastOp::create(rewriter, op.getLoc(), op.getType(), result);
     rewriter.replaceOp(op, result);
     return success();
   }

@@ -15,7 +15,8 @@ void moe::buildPlanPipeline(OpPassManager &manager) {
 }
 
 void moe::registerPlanPipelines() {
-  PassPipelineRegistration<>("moe-plan-pipeline",
-                             "chooses kernels and gives every weight its place in the artifact",
-                             buildPlanPipeline);
+  PassPipelineRegistration<>(
+      "moe-plan-pipeline",
+      "chooses kernels and gives every weight its place in the artifact",
+      buildPlanPipeline);
 }

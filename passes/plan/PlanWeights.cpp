@@ -70,8 +70,8 @@ public:
     kern::SegmentOp &segment = segments[key];
     if (!segment) {
       std::string name = llvm::join(names, ", ");
-      segment = create(op->getLoc(), name, sources, first.getType(),
-                       packed, cast<RankedTensorType>(type));
+      segment = create(op->getLoc(), name, sources, first.getType(), packed,
+                       cast<RankedTensorType>(type));
     }
     builder.setInsertionPoint(op);
     Value placed = kern::WeightOp::create(

@@ -105,6 +105,22 @@ def ApproximateMath : Pass<"moe-approximate-math"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
 }
 
+def ExpandBF16 : Pass<"moe-expand-bf16"> {
+  let summary = "converts between bf16 and f32 by integer arithmetic";
+  let description = [{
+    *Guarantees*: no `arith.extf` from bf16 to f32 and no `arith.truncf` from f32 to bf16 is left. The latter rounds to
+    nearest, ties to even.
+
+    ```mlir
+    func.func @round(%x: vector<16xf32>) -> vector<16xbf16> {
+      %y = arith.truncf %x : vector<16xf32> to vector<16xbf16>
+      return %y : vector<16xbf16>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
 def OutlineParallel : Pass<"moe-outline-parallel", "::mlir::ModuleOp"> {
   let summary = "moves parallel loops into tasks of the host's thread pool";
   let description = [{

@@ -63,9 +63,8 @@ void moe::buildLLVMPipeline(OpPassManager &manager) {
   floats.targetTypeStr = "f32";
   manager.addPass(arith::createArithEmulateUnsupportedFloats(floats));
   manager.addPass(createApproximateMath());
-  arith::ArithExpandOpsPassOptions expand;
-  expand.includeBf16 = true;
-  manager.addPass(arith::createArithExpandOpsPass(expand));
+  manager.addPass(createExpandBF16());
+  manager.addPass(arith::createArithExpandOpsPass());
 
   manager.addPass(createConvertVectorToSCFPass());
   manager.addPass(createLowerReshapes());

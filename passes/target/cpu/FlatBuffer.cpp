@@ -71,8 +71,7 @@ FlatBuffer BufferScope::describe(Value buffer) {
   auto materialize = [&](ArrayRef<int64_t> known, ValueRange values) {
     SmallVector<Value> result;
     for (auto [number, value] : llvm::zip_equal(known, values))
-      result.push_back(ShapedType::isDynamic(number) ? value
-                                                     : b.index(number));
+      result.push_back(ShapedType::isDynamic(number) ? value : b.index(number));
     return result;
   };
   auto type = cast<MemRefType>(buffer.getType());

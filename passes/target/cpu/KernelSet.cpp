@@ -153,9 +153,10 @@ static std::string print(Type type) {
   return text;
 }
 
-func::FuncOp KernelSet::getOrCreate(
-    Location loc, const Twine &name, Value rows, Value panels, TypeRange extra,
-    function_ref<void(KernelBuilder &, Arguments &)> body) {
+func::FuncOp
+KernelSet::getOrCreate(Location loc, const Twine &name, Value rows,
+                       Value panels, TypeRange extra,
+                       function_ref<void(KernelBuilder &, Arguments &)> body) {
   std::string symbol = ("kern." + name + "_" + print(getElement(rows)) + "_" +
                         print(getElement(panels)))
                            .str();
@@ -201,11 +202,11 @@ func::FuncOp KernelSet::getGemm(kern::PanelGemmOp op) {
         for (int64_t m = 0; m < tile.height; ++m) {
           Value sum = tile.getSum(m, n);
           Value offset =
-              b.add(arguments.resultOffset, b.mul(b.add(tile.firstRow, m),
-                                                  arguments.resultStride));
+              b.add(arguments.resultOffset,
+                    b.mul(b.add(tile.firstRow, m), arguments.resultStride));
           if (accumulates)
-            sum = arith::AddFOp::create(b, access.load(arguments.result, offset),
-                                        sum);
+            sum = arith::AddFOp::create(
+                b, access.load(arguments.result, offset), sum);
           access.store(sum, arguments.result, offset);
         }
       }
@@ -255,10 +256,10 @@ func::FuncOp KernelSet::getHidden(kern::ExpertsHiddenOp op) {
     auto [upBias, upOffset] = takeIf(op.getUpBias());
     auto [weights, weightsOffset] = takeIf(op.getWeights());
     Value slots = b.index(op.getSlots());
-    auto getAssignment = [&, rows = rows, rowsOffset = rowsOffset](
-                             KernelBuilder &b, Value row) {
-      return b.loadIndex(rows, b.add(rowsOffset, row));
-    };
+    auto getAssignment =
+        [&, rows = rows, rowsOffset = rowsOffset](KernelBuilder &b, Value row) {
+          return b.loadIndex(rows, b.add(rowsOffset, row));
+        };
     auto getRowOffset = [&](KernelBuilder &b, Value row) {
       Value token = b.div(getAssignment(b, row), slots);
       return b.add(arguments.rowOffset, b.mul(token, arguments.rowStride));
@@ -279,7 +280,8 @@ func::FuncOp KernelSet::getHidden(kern::ExpertsHiddenOp op) {
               sum = arith::MulFOp::create(b, access.broadcast(weight), sum);
             }
             if (bias)
-              sum = arith::AddFOp::create(b, sum, access.load(bias, biasOffset));
+              sum =
+                  arith::AddFOp::create(b, sum, access.load(bias, biasOffset));
             return sum;
           };
           Value gate;
@@ -332,8 +334,8 @@ func::FuncOp KernelSet::getCombine(kern::ExpertsCombineOp op) {
         accesses.emplace_back(b, tile, vector, /*sources=*/1, target.lanes,
                               arguments.columns);
       for (int64_t m = 0; m < tile.height; ++m) {
-        Value assignment = b.loadIndex(
-            rows, b.add(rowsOffset, b.add(tile.firstRow, m)));
+        Value assignment =
+            b.loadIndex(rows, b.add(rowsOffset, b.add(tile.firstRow, m)));
         Value offset =
             b.add(arguments.resultOffset,
                   b.mul(b.div(assignment, slots), arguments.resultStride));

@@ -41,9 +41,10 @@ private:
 
   /// A new private function with the arguments of `getGemm` and `extra` pairs
   /// of a buffer and an offset, or the one that has `name` already.
-  func::FuncOp getOrCreate(Location loc, const Twine &name, Value rows,
-                           Value panels, TypeRange extra,
-                           function_ref<void(KernelBuilder &, Arguments &)> body);
+  func::FuncOp
+  getOrCreate(Location loc, const Twine &name, Value rows, Value panels,
+              TypeRange extra,
+              function_ref<void(KernelBuilder &, Arguments &)> body);
 
   TileTarget target;
   SymbolTable symbols;

@@ -76,10 +76,10 @@ public:
                               b.mul(firstRow, left.strides[rank - 2]));
       Value panelOffset =
           b.add(panels.getOffset(b, batch), b.mul(firstColumn, depth));
-      Value resultOffset = b.add(
-          b.add(result.getOffset(b, batch),
-                b.mul(firstRow, result.strides[rank - 2])),
-          firstColumn);
+      Value resultOffset =
+          b.add(b.add(result.getOffset(b, batch),
+                      b.mul(firstRow, result.strides[rank - 2])),
+                firstColumn);
       Value count = b.min(b.index(kTaskRows), b.sub(rows, firstRow));
       Value width = b.sub(columns, firstColumn);
       func::CallOp::create(
@@ -120,15 +120,14 @@ public:
               b.add(b.add(experts.result.offset,
                           b.mul(begin, experts.result.strides[0])),
                     firstColumn);
-          SmallVector<Value> arguments = experts.getArguments(
-              b, experts.input.offset, expert, firstColumn, sources,
-              resultOffset, count, width);
-          arguments.append({experts.rows.buffer,
-                            b.add(experts.rows.offset, begin)});
+          SmallVector<Value> arguments =
+              experts.getArguments(b, experts.input.offset, expert, firstColumn,
+                                   sources, resultOffset, count, width);
+          arguments.append(
+              {experts.rows.buffer, b.add(experts.rows.offset, begin)});
           for (FlatBuffer &bias : biases)
             arguments.append(
-                {bias.buffer,
-                 b.add(bias.getOffset(b, expert), firstColumn)});
+                {bias.buffer, b.add(bias.getOffset(b, expert), firstColumn)});
           if (op.getWeights())
             arguments.append({weights.buffer, weights.offset});
           func::CallOp::create(b, kernel, arguments);
@@ -157,16 +156,16 @@ public:
                 b.min(b.add(firstColumn, width), columns));
       b.loop(b.index(0), experts.count, 1, [&](Value expert) {
         auto [begin, count] = experts.getRange(b, expert);
-        Value rowOffset = b.add(experts.input.offset,
-                                b.mul(begin, experts.input.strides[0]));
+        Value rowOffset =
+            b.add(experts.input.offset, b.mul(begin, experts.input.strides[0]));
         SmallVector<Value> arguments = experts.getArguments(
             b, rowOffset, expert, firstColumn, /*sources=*/1,
             b.add(experts.result.offset, firstColumn), count, width);
         arguments.append(
             {experts.rows.buffer, b.add(experts.rows.offset, begin)});
         if (op.getBias())
-          arguments.append({bias.buffer,
-                            b.add(bias.getOffset(b, expert), firstColumn)});
+          arguments.append(
+              {bias.buffer, b.add(bias.getOffset(b, expert), firstColumn)});
         if (op.getWeights())
           arguments.append({weights.buffer, weights.offset});
         func::CallOp::create(b, kernel, arguments);
@@ -205,10 +204,9 @@ private:
                                 b.mul(b.mul(firstColumn, sources), depth));
       Value columns =
           b.min(b.sub(result.sizes[1], firstColumn), b.index(width));
-      return {input.buffer,      rowOffset,      input.strides[0],
-              panels.buffer,     panelOffset,    depth,
-              result.buffer,     resultOffset,   result.strides[0],
-              rowCount,          columns};
+      return {input.buffer,      rowOffset, input.strides[0], panels.buffer,
+              panelOffset,       depth,     result.buffer,    resultOffset,
+              result.strides[0], rowCount,  columns};
     }
 
     FlatBuffer input, rows, offsets, panels, result;
@@ -227,17 +225,29 @@ private:
                        Value depth, Value firstColumn, Value columns) {
     Type element = cast<MemRefType>(source.buffer.getType()).getElementType();
     auto type = VectorType::get(kPanelColumns, element);
-    auto maskType = VectorType::get(kPanelColumns, b.getI1Type());
-    Value mask = vector::CreateMaskOp::create(b, maskType,
-                                              b.sub(columns, firstColumn));
-    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(element));
     Value rowStride = source.strides[source.strides.size() - 2];
+    Value width = b.min(b.sub(columns, firstColumn), b.index(kPanelColumns));
+    Value isWhole = b.createOrFold<arith::CmpIOp>(
+        arith::CmpIPredicate::eq, width, b.index(kPanelColumns));
     b.loop(b.index(0), depth, 1, [&](Value k) {
       Value place = b.add(b.add(from, b.mul(k, rowStride)), firstColumn);
-      Value row = vector::MaskedLoadOp::create(b, type, source.buffer, place,
-                                               mask, zero);
-      vector::StoreOp::create(b, row, panels.buffer,
-                              b.add(to, b.mul(k, kPanelColumns)));
+      Value target = b.add(to, b.mul(k, kPanelColumns));
+      auto choice = scf::IfOp::create(b, isWhole, /*withElseRegion=*/true);
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPoint(choice.thenYield());
+      Value row = vector::LoadOp::create(b, type, source.buffer, place);
+      vector::StoreOp::create(b, row, panels.buffer, target);
+      // One by one: not every level has masked loads of narrow numbers.
+      b.setInsertionPoint(choice.elseYield());
+      b.loop(b.index(0), width, 1, [&](Value column) {
+        Value entry =
+            memref::LoadOp::create(b, source.buffer, b.add(place, column));
+        memref::StoreOp::create(b, entry, panels.buffer, b.add(target, column));
+      });
+      b.loop(width, b.index(kPanelColumns), 1, [&](Value column) {
+        memref::StoreOp::create(b, zero, panels.buffer, b.add(target, column));
+      });
     });
   }
 
@@ -268,17 +278,18 @@ struct LowerKernToVector
       return signalPassFailure();
     }
     SmallVector<Operation *> work;
-    WalkResult result = getOperation().walk([&](DestinationStyleOpInterface op) {
-      if (!llvm::isa<kern::PackOp, kern::PanelGemmOp, kern::ExpertsHiddenOp,
-                     kern::ExpertsCombineOp>(op))
-        return WalkResult::advance();
-      if (!op.hasPureBufferSemantics()) {
-        op->emitOpError("expected buffers");
-        return WalkResult::interrupt();
-      }
-      work.push_back(op);
-      return WalkResult::advance();
-    });
+    WalkResult result =
+        getOperation().walk([&](DestinationStyleOpInterface op) {
+          if (!llvm::isa<kern::PackOp, kern::PanelGemmOp, kern::ExpertsHiddenOp,
+                         kern::ExpertsCombineOp>(op))
+            return WalkResult::advance();
+          if (!op.hasPureBufferSemantics()) {
+            op->emitOpError("expected buffers");
+            return WalkResult::interrupt();
+          }
+          work.push_back(op);
+          return WalkResult::advance();
+        });
     if (result.wasInterrupted())
       return signalPassFailure();
     LoopEmitter emitter(getOperation(), *target);

@@ -24,8 +24,8 @@ void KernelBuilder::loop(Value lower, Value upper, int64_t step,
 
 void KernelBuilder::parallel(ValueRange counts,
                              function_ref<void(ValueRange)> body) {
-  SmallVector<Value> lower(counts.size(), index(0)), step(counts.size(),
-                                                          index(1));
+  SmallVector<Value> lower(counts.size(), index(0)),
+      step(counts.size(), index(1));
   auto loop = scf::ParallelOp::create(*this, lower, counts, step);
   OpBuilder::InsertionGuard guard(*this);
   setInsertionPoint(loop.getBody()->getTerminator());
@@ -126,13 +126,13 @@ SmallVector<Value> moe::emitTile(KernelBuilder &b, const TileOperands &operands,
                                            body.add(offset, step))));
         SmallVector<Value> next;
         for (Value offset : rowOffsets) {
-          Value scalar = memref::LoadOp::create(body, operands.rows,
-                                                body.add(offset, k));
-          Value left = vector::BroadcastOp::create(body, sumType,
-                                                   widen(body, scalar));
+          Value scalar =
+              memref::LoadOp::create(body, operands.rows, body.add(offset, k));
+          Value left =
+              vector::BroadcastOp::create(body, sumType, widen(body, scalar));
           for (Value vector : right)
-            next.push_back(vector::FMAOp::create(body, left, vector,
-                                                 sums[next.size()]));
+            next.push_back(
+                vector::FMAOp::create(body, left, vector, sums[next.size()]));
         }
         scf::YieldOp::create(body, next);
       });
@@ -149,13 +149,13 @@ void moe::emitRowGroups(KernelBuilder &b, Value count,
   b.loop(b.index(0), groups, 1, [&](Value group) {
     Value first = b.add(b.mul(group, height), b.min(group, taller));
     Value isTaller = b.less(group, taller);
-    Value own = b.add(height, arith::SelectOp::create(b, isTaller, b.index(1),
-                                                      b.index(0)));
+    Value own = b.add(
+        height, arith::SelectOp::create(b, isTaller, b.index(1), b.index(0)));
     SmallVector<int64_t> cases;
     for (int64_t rows = 1; rows < kTileRows; ++rows)
       cases.push_back(rows);
-    auto choice = scf::IndexSwitchOp::create(b, TypeRange(), own, cases,
-                                             cases.size());
+    auto choice =
+        scf::IndexSwitchOp::create(b, TypeRange(), own, cases, cases.size());
     for (auto [i, region] : llvm::enumerate(choice->getRegions())) {
       // Region 0 is the default.
       int64_t rows = i == 0 ? kTileRows : cases[i - 1];

@@ -34,9 +34,7 @@ public:
   Value mul(Value a, int64_t b) { return mul(a, index(b)); }
   Value div(Value a, Value b) { return createOrFold<arith::DivUIOp>(a, b); }
   Value rem(Value a, Value b) { return createOrFold<arith::RemUIOp>(a, b); }
-  Value ceilDiv(Value a, int64_t b) {
-    return div(add(a, b - 1), index(b));
-  }
+  Value ceilDiv(Value a, int64_t b) { return div(add(a, b - 1), index(b)); }
   Value min(Value a, Value b) { return createOrFold<arith::MinUIOp>(a, b); }
   Value less(Value a, Value b) {
     return createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ult, a, b);

@@ -48,9 +48,7 @@ public:
     return mul(scale(x, 0.5), add(constant(1.0), tanh));
   }
 
-  Value relu(Value x) {
-    return arith::MaximumFOp::create(b, x, constant(0.0));
-  }
+  Value relu(Value x) { return arith::MaximumFOp::create(b, x, constant(0.0)); }
 
   Value activate(ActivationAttr activation, Value x) {
     switch (activation.getKind()) {
