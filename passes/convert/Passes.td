@@ -76,6 +76,29 @@ def RaiseExperts : Pass<"moe-raise-experts"> {
   let dependentDialects = ["::mlir::moe::MoEDialect", "::mlir::onnx::ONNXDialect"];
 }
 
+def RaiseRouters : Pass<"moe-raise-routers"> {
+  let summary = "finds the formulas of routers";
+  let description = [{
+    Replaces a `moe.assign` by a `moe.route` where ids and weights are computed by a formula that its attributes can
+    state: softmax, sigmoid or sqrt(softplus) before or after the choice, a bias for the choice only, groups, sums with
+    an epsilon or a lower bound, a scale.
+
+    *Guarantees*: other routers stay as they are, with a *missed* remark that names what did not fit; their permutation
+    and their experts are fused all the same.
+
+    ```mlir
+    func.func @main(%z: tensor<?x8xf32>) -> !moe.routing<?x2 of 8> {
+      %k = onnx.Constant() {value = dense<2> : tensor<1xi64>} : () -> tensor<1xi64>
+      %v, %ids = onnx.TopK(%z, %k) : (tensor<?x8xf32>, tensor<1xi64>) -> (tensor<?x2xf32>, tensor<?x2xi64>)
+      %w = onnx.Softmax(%v) : (tensor<?x2xf32>) -> tensor<?x2xf32>
+      %r = moe.assign %ids, %w : tensor<?x2xi64>, tensor<?x2xf32> -> !moe.routing<?x2 of 8>
+      return %r : !moe.routing<?x2 of 8>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::moe::MoEDialect", "::mlir::onnx::ONNXDialect"];
+}
+
 def ConvertONNXToLinalg : Pass<"convert-onnx-to-linalg", "::mlir::ModuleOp"> {
   let summary = "turns onnx operators into linalg, tensor and arith operations";
   let description = [{

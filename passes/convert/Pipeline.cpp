@@ -19,6 +19,7 @@ void moe::buildConvertPipeline(OpPassManager &manager) {
   manager.addPass(createFoldWeightViews());
   manager.addPass(createCSEPass());
   manager.addPass(createRaiseExperts());
+  manager.addPass(createRaiseRouters());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createConvertONNXToLinalg());
   manager.addPass(createCanonicalizerPass());

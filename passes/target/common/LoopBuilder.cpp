@@ -7,6 +7,7 @@
 
 #include "passes/target/common/LoopBuilder.h"
 
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
 using namespace mlir;
@@ -75,10 +76,18 @@ Value LoopBuilder::size(Value tensor, int64_t dim) {
 }
 
 Value LoopBuilder::empty(ArrayRef<Value> sizes, Type element) {
-  SmallVector<OpFoldResult> extents;
-  for (Value size : sizes)
-    extents.push_back(getAsOpFoldResult(size));
-  return tensor::EmptyOp::create(*this, extents, element);
+  // Two `tensor.empty` of one type would be merged, and two states of a loop
+  // would then share a buffer; allocations stay apart.
+  SmallVector<int64_t> shape;
+  SmallVector<Value> dynamic;
+  for (Value size : sizes) {
+    std::optional<int64_t> constant = getConstantIntValue(size);
+    shape.push_back(constant.value_or(ShapedType::kDynamic));
+    if (!constant)
+      dynamic.push_back(size);
+  }
+  return bufferization::AllocTensorOp::create(
+      *this, RankedTensorType::get(shape, element), dynamic);
 }
 
 Value LoopBuilder::filled(ArrayRef<Value> sizes, Value element) {

@@ -1,0 +1,80 @@
+//===- RaiseRouters.cpp - routers in a graph --------------------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/convert/Passes.h"
+#include "passes/convert/raise/ExpertForms.h"
+#include "passes/convert/raise/RouterMatch.h"
+
+#include "mlir/IR/Remarks.h"
+
+namespace mlir::moe {
+#define GEN_PASS_DEF_RAISEROUTERS
+#include "passes/convert/Passes.h.inc"
+} // namespace mlir::moe
+
+using namespace mlir;
+using namespace mlir::moe;
+
+namespace {
+
+remark::RemarkOpts getOptions(StringRef name) {
+  return remark::RemarkOpts::name(name).category("moe-raise-routers");
+}
+
+struct RaiseRouters : public moe::impl::RaiseRoutersBase<RaiseRouters> {
+  void runOnOperation() override {
+    SmallVector<AssignOp> routings;
+    getOperation()->walk([&](AssignOp op) { routings.push_back(op); });
+    for (AssignOp op : routings)
+      raise(op);
+  }
+
+  static void raise(AssignOp op) {
+    // Two layers may share a router's subgraph, not its operation.
+    if (op.getIds().getDefiningOp<RouteOp>())
+      return;
+    std::string reason;
+    std::optional<RouterMatch> match = matchRouter(op, reason);
+    RoutingType routing = op.getType();
+    if (match && match->topK != routing.getSlots())
+      reason = "not all of the chosen experts are used";
+    if (!match || match->topK != routing.getSlots()) {
+      remark::missed(op.getLoc(), getOptions("router kept as it is"))
+          << remark::metric("reason", reason);
+      return;
+    }
+    build(op, *match);
+    remark::passed(op.getLoc(), getOptions("router recognised"))
+        << remark::metric("score", stringifyScore(match->score))
+        << remark::metric("order", stringifyRouteOrder(match->order))
+        << remark::metric("experts", routing.getExperts())
+        << remark::metric("top_k", match->topK);
+  }
+
+  static void build(AssignOp op, const RouterMatch &match) {
+    OpBuilder builder(op);
+    MLIRContext *context = op.getContext();
+    Location loc = op.getLoc();
+    OperationState state(loc, RouteOp::getOperationName());
+    RouteOp::build(
+        builder, state, op.getType(), asMatrix(builder, loc, match.logits),
+        match.selectBias, /*expert_scale=*/Value(),
+        builder.getI64IntegerAttr(match.topK),
+        ScoreAttr::get(context, match.score),
+        RouteOrderAttr::get(context, match.order),
+        NormalizeAttr::get(context, match.normalize),
+        builder.getF64FloatAttr(match.epsilon),
+        builder.getF64FloatAttr(match.scale), /*softcap=*/FloatAttr(),
+        match.groups, /*capacity=*/CapacityAttr(),
+        builder.getF64FloatAttr(0.01));
+    Operation *route = builder.create(state);
+    op.replaceAllUsesWith(route->getResult(0));
+    op.erase();
+  }
+};
+
+} // namespace
