@@ -84,8 +84,9 @@ LastDimSlice moe::getLastDimSlice(Value value) {
   int64_t last = type.getRank() - 1;
   LastDimSlice whole{value, 0, last < 0 ? 1 : type.getDimSize(last), 1};
   if (auto split = value.getDefiningOp<onnx::SplitOp>()) {
-    int64_t axis = split.getAxis() < 0 ? split.getAxis() + last + 1
-                                       : split.getAxis();
+    int64_t axis = split.getAxis();
+    if (axis < 0)
+      axis += last + 1;
     if (axis != last)
       return whole;
     LastDimSlice slice{split.getInput(), 0, whole.count, 1};

@@ -83,7 +83,9 @@ std::optional<WeightView> foldGather(onnx::GatherOp op,
                                      const WeightView &view) {
   auto indices = getIntegers(op.getIndices());
   auto type = cast<RankedTensorType>(op.getIndices().getType());
-  int64_t dim = op.getAxis() < 0 ? op.getAxis() + view.getRank() : op.getAxis();
+  int64_t dim = op.getAxis();
+  if (dim < 0)
+    dim += view.getRank();
   if (!indices || indices->size() != 1 || type.getRank() > 1)
     return std::nullopt;
   int64_t i = indices->front();
@@ -149,8 +151,9 @@ struct FoldWeightViews
   }
 
   static void foldSplit(onnx::SplitOp op, const WeightView &view) {
-    int64_t dim =
-        op.getAxis() < 0 ? op.getAxis() + view.getRank() : op.getAxis();
+    int64_t dim = op.getAxis();
+    if (dim < 0)
+      dim += view.getRank();
     int64_t start = 0;
     for (Value part : op.getOutputs()) {
       auto type = cast<RankedTensorType>(part.getType());
