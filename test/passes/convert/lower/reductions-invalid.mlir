@@ -1,0 +1,29 @@
+// RUN: moe-opt %s -split-input-file -convert-onnx-to-linalg -verify-diagnostics
+
+// Tests that axes known only at run time are an error.
+func.func @axes(%x: tensor<4x4xf32>, %axes: tensor<1xi64>) -> tensor<4x1xf32> {
+  // expected-error @+1 {{expected constant axes, got values known at run time only}}
+  %y = onnx.ReduceSum(%x, %axes) : (tensor<4x4xf32>, tensor<1xi64>) -> tensor<4x1xf32>
+  return %y : tensor<4x1xf32>
+}
+
+// -----
+
+// Tests that an axis outside the rank is an error.
+func.func @axis(%x: tensor<4x4xf32>) -> tensor<4x1xf32> {
+  %axes = onnx.Constant() {value = dense<2> : tensor<1xi64>} : () -> tensor<1xi64>
+  // expected-error @+1 {{expected an axis in [-2, 1], got 2}}
+  %y = onnx.ReduceSum(%x, %axes) : (tensor<4x4xf32>, tensor<1xi64>) -> tensor<4x1xf32>
+  return %y : tensor<4x1xf32>
+}
+
+// -----
+
+// Tests that all operators without lowering are named at once.
+func.func @unsupported(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error @+1 {{operator 'Hardmax' is not supported by the compiler}}
+  %y = onnx.Hardmax(%x) : (tensor<4xf32>) -> tensor<4xf32>
+  // expected-error @+1 {{operator 'LpNormalization' is not supported by the compiler}}
+  %z = onnx.LpNormalization(%y) : (tensor<4xf32>) -> tensor<4xf32>
+  return %z : tensor<4xf32>
+}
