@@ -1,4 +1,4 @@
-//===- MoEOps.cpp - verifiers of moe operations------------------------------------===//
+//===- MoEOps.cpp - operations of the moe dialect ---------------------------===//
 //
 // Part of moec, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -12,16 +12,3 @@ using namespace mlir::moe;
 
 #define GET_OP_CLASSES
 #include "dialects/moe/MoEOps.cpp.inc"
-
-LogicalResult WeightOp::verify() { return success(); }
-LogicalResult RouteOp::verify() { return success(); }
-LogicalResult AssignOp::verify() { return success(); }
-LogicalResult ExpertsOp::verify() { return success(); }
-LogicalResult SharedOp::verify() { return success(); }
-LogicalResult UnpackOp::verify() { return success(); }
-LogicalResult PermuteOp::verify() { return success(); }
-LogicalResult GroupedMatmulOp::verify() { return success(); }
-LogicalResult CombineOp::verify() { return success(); }
-LogicalResult RoutePermuteOp::verify() { return success(); }
-LogicalResult FusedFFNOp::verify() { return success(); }
-void UnpackOp::getCanonicalizationPatterns(RewritePatternSet &, MLIRContext *) {}

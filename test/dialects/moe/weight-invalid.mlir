@@ -1,0 +1,34 @@
+// RUN: moe-opt %s -split-input-file -verify-diagnostics
+
+// Tests that a weight must say where each of its elements lies.
+
+func.func @weight_c1_no_view() {
+  // expected-error @+1 {{expected at least one view}}
+  %w = moe.weight "w" [] : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @weight_c2_missing_stride() {
+  // expected-error @+1 {{expected 2 strides in each view, got 1}}
+  %w = moe.weight "w" [#moe.view<"m", offset = 0, element = f32, strides = [1]>] : tensor<4x2xf32>
+  return
+}
+
+// -----
+
+func.func @weight_c2_stack_of_other_height() {
+  // expected-error @+1 {{expected 2 entries in the first dimension, one for each view, got 'tensor<3x4xf32>'}}
+  %w = moe.weight "w" [#moe.view<"m", offset = 0, element = f32, strides = [1]>,
+                       #moe.view<"m", offset = 64, element = f32, strides = [1]>] : tensor<3x4xf32>
+  return
+}
+
+// -----
+
+func.func @weight_c3_dynamic_type() {
+  // expected-error @+1 {{statically shaped tensor}}
+  %w = moe.weight "w" [#moe.view<"m", offset = 0, element = f32, strides = [1]>] : tensor<?xf32>
+  return
+}
