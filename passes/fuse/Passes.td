@@ -81,4 +81,24 @@ def ExposeRouting : Pass<"moe-expose-routing", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::moe::MoEDialect"];
 }
 
+def FuseElementwise : Pass<"moe-fuse-elementwise"> {
+  let summary = "makes one loop nest of each chain of element-wise operations";
+  let description = [{
+    Fuses element-wise `linalg.generic` operations with their producers and moves reshapes out of their way. Unlike
+    `linalg-fuse-elementwise-ops` it leaves products of matrices alone, since a product with a reshape in it is no longer
+    one that kernels know.
+
+    ```mlir
+    func.func @main(%x: tensor<2x3x8xf32>, %w: tensor<8x4xf32>, %init: tensor<6x4xf32>) -> tensor<6x4xf32> {
+      %rows = tensor.collapse_shape %x [[0, 1], [2]] : tensor<2x3x8xf32> into tensor<6x8xf32>
+      %y = linalg.matmul ins(%rows, %w : tensor<6x8xf32>, tensor<8x4xf32>) outs(%init : tensor<6x4xf32>)
+             -> tensor<6x4xf32>
+      return %y : tensor<6x4xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 #endif // PASSES_FUSE_PASSES_TD

@@ -18,7 +18,7 @@ void moe::buildFusePipeline(OpPassManager &manager) {
   manager.addPass(createVerifyFused());
 
   // Element-wise chains become one loop nest each.
-  manager.addPass(createLinalgElementwiseOpFusionPass());
+  manager.addPass(createFuseElementwise());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
 }
