@@ -52,12 +52,12 @@ public:
     SmallVector<Value> operands;
     if (mask) {
       bool mayBeShorter =
-          lengths || (!ShapedType::isDynamic(
-                          Lowering::getType(mask).getShape().back()) &&
-                      Lowering::getType(mask).getShape().back() !=
-                          Lowering::getType(scores).getShape().back());
-      operands.push_back(
-          mayBeShorter ? padMask(t, mask, t.size(scores, 3)) : mask);
+          lengths ||
+          (!ShapedType::isDynamic(Lowering::getType(mask).getShape().back()) &&
+           Lowering::getType(mask).getShape().back() !=
+               Lowering::getType(scores).getShape().back());
+      operands.push_back(mayBeShorter ? padMask(t, mask, t.size(scores, 3))
+                                      : mask);
     }
     bool isLimited = op.getIsCausal() || left >= 0 || right >= 0 || lengths;
     if (!mask && !isLimited)
@@ -156,14 +156,14 @@ LogicalResult lowerAttention(onnx::AttentionOp op, Lowering &l) {
 }
 
 /// Part `[offset, offset + extent)` of `bias`, added to the last dimension.
-Value addBias(TensorBuilder &t, Value tensor, Value bias, OpFoldResult &offset) {
+Value addBias(TensorBuilder &t, Value tensor, Value bias,
+              OpFoldResult &offset) {
   OpFoldResult extent = t.size(tensor, 2);
   Value part = t.slice(bias, 0, offset, extent);
   offset = t.addSizes(offset, extent);
-  return t.map({tensor, part}, getElement(tensor),
-               [](TensorBuilder &inner, ValueRange v) {
-                 return inner.add(v[0], v[1]);
-               });
+  return t.map(
+      {tensor, part}, getElement(tensor),
+      [](TensorBuilder &inner, ValueRange v) { return inner.add(v[0], v[1]); });
 }
 
 LogicalResult lowerMultiHeadAttention(onnx::MicrosoftMultiHeadAttentionOp op,
@@ -211,27 +211,25 @@ LogicalResult lowerMultiHeadAttention(onnx::MicrosoftMultiHeadAttentionOp op,
                               inner.extreme(score.getType(), false));
         });
   if (Value bias = l.get(op.getAttentionBias()))
-    scores = mapScores(t, scores, bias,
-                       [](TensorBuilder &inner, Value score, ValueRange extra,
-                          ValueRange) {
-                         return inner.add(
-                             score, inner.convert(extra[0], score.getType()));
-                       });
+    scores = mapScores(
+        t, scores, bias,
+        [](TensorBuilder &inner, Value score, ValueRange extra, ValueRange) {
+          return inner.add(score, inner.convert(extra[0], score.getType()));
+        });
   if (Value mask = l.get(op.getKeyPaddingMask())) {
     if (Lowering::getType(mask).getRank() != 2)
       return l.error() << "expected 'key_padding_mask' of rank 2, got "
                        << Lowering::getType(op.getKeyPaddingMask());
     double filter = op.getMaskFilterValue().convertToDouble();
     mask = t.insertUnit(t.insertUnit(mask, 1), 1);
-    scores = mapScores(t, scores, mask,
-                       [&](TensorBuilder &inner, Value score, ValueRange extra,
-                           ValueRange) {
-                         Value isSeen = inner.convert(
-                             extra[0], inner.builder.getI1Type());
-                         Value lowered = inner.add(
-                             score, inner.constant(score.getType(), filter));
-                         return inner.select(isSeen, score, lowered);
-                       });
+    scores = mapScores(
+        t, scores, mask,
+        [&](TensorBuilder &inner, Value score, ValueRange extra, ValueRange) {
+          Value isSeen = inner.convert(extra[0], inner.builder.getI1Type());
+          Value lowered =
+              inner.add(score, inner.constant(score.getType(), filter));
+          return inner.select(isSeen, score, lowered);
+        });
   }
   Value result =
       buildWeightedValues(t, buildProbabilities(t, scores, Value()), value);

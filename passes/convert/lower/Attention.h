@@ -56,8 +56,8 @@ using CachePlace =
 struct Rotation {
   Value cosines;
   Value sines;
-  int64_t extent;    ///< Leading part of D that is rotated.
-  bool interleaved;  ///< Pairs are neighbours, else halves.
+  int64_t extent;   ///< Leading part of D that is rotated.
+  bool interleaved; ///< Pairs are neighbours, else halves.
   int64_t sequenceDim;
 };
 

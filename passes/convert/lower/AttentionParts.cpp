@@ -49,8 +49,8 @@ Value moe::buildScores(TensorBuilder &t, Value query, Value key) {
   return t.cast(t.reshape(product, sizes), getAccumulator(getElement(query)));
 }
 
-/// The element of `operand`, with up to four dimensions, that meets the score at
-/// `position`.
+/// The element of `operand`, with up to four dimensions, that meets the score
+/// at `position`.
 static Value readBroadcast(TensorBuilder &t, Value operand,
                            ArrayRef<Value> extents, ValueRange position) {
   RankedTensorType type = Lowering::getType(operand);
@@ -60,9 +60,9 @@ static Value readBroadcast(TensorBuilder &t, Value operand,
     if (type.getDimSize(i) == 1)
       index = t.index(0);
     else if (type.isDynamicDim(i))
-      index = t.select(compareIndex(t, arith::CmpIPredicate::eq, extents[i],
-                                    t.index(1)),
-                       t.index(0), index);
+      index = t.select(
+          compareIndex(t, arith::CmpIPredicate::eq, extents[i], t.index(1)),
+          t.index(0), index);
     place.push_back(index);
   }
   return t.extract(operand, place);
@@ -74,17 +74,16 @@ Value moe::mapScores(TensorBuilder &t, Value scores, ValueRange operands,
   for (Value operand : operands)
     extents.push_back(llvm::map_to_vector(
         t.sizes(operand), [&](OpFoldResult size) { return t.index(size); }));
-  return t.map(scores, getElement(scores),
-               [&](TensorBuilder &inner, ValueRange v) {
-                 SmallVector<Value> position, elements;
-                 for (int64_t i = 0; i < 4; ++i)
-                   position.push_back(
-                       linalg::IndexOp::create(inner.builder, inner.loc, i));
-                 for (auto [operand, own] : llvm::zip_equal(operands, extents))
-                   elements.push_back(
-                       readBroadcast(inner, operand, own, position));
-                 return body(inner, v[0], elements, position);
-               });
+  return t.map(
+      scores, getElement(scores), [&](TensorBuilder &inner, ValueRange v) {
+        SmallVector<Value> position, elements;
+        for (int64_t i = 0; i < 4; ++i)
+          position.push_back(
+              linalg::IndexOp::create(inner.builder, inner.loc, i));
+        for (auto [operand, own] : llvm::zip_equal(operands, extents))
+          elements.push_back(readBroadcast(inner, operand, own, position));
+        return body(inner, v[0], elements, position);
+      });
 }
 
 Value moe::scaleScores(TensorBuilder &t, Value scores, double scale,
@@ -96,8 +95,8 @@ Value moe::scaleScores(TensorBuilder &t, Value scores, double scale,
                  if (softcap == 0.0)
                    return scaled;
                  Value cap = inner.constant(type, softcap);
-                 Value bounded = math::TanhOp::create(
-                     inner.builder, inner.loc, inner.div(scaled, cap));
+                 Value bounded = math::TanhOp::create(inner.builder, inner.loc,
+                                                      inner.div(scaled, cap));
                  return inner.mul(bounded, cap);
                });
 }
@@ -114,9 +113,9 @@ Value moe::buildProbabilities(TensorBuilder &t, Value scores, Value sink) {
   // Without any key the bound is -inf, which must not be subtracted.
   greatest = t.map(bounds, type, [&](TensorBuilder &inner, ValueRange v) {
     Value bound = v.size() == 2 ? inner.max(v[0], v[1]) : v[0];
-    Value isEmpty = arith::CmpFOp::create(
-        inner.builder, inner.loc, arith::CmpFPredicate::OEQ, bound,
-        inner.extreme(type, /*high=*/false));
+    Value isEmpty = arith::CmpFOp::create(inner.builder, inner.loc,
+                                          arith::CmpFPredicate::OEQ, bound,
+                                          inner.extreme(type, /*high=*/false));
     return inner.select(isEmpty, inner.constant(type, 0), bound);
   });
   auto power = [](TensorBuilder &inner, Value x, Value bound) -> Value {
@@ -134,9 +133,8 @@ Value moe::buildProbabilities(TensorBuilder &t, Value scores, Value sink) {
                 });
   return t.map({powers, sum}, type, [&](TensorBuilder &inner, ValueRange v) {
     Value zero = inner.constant(type, 0);
-    Value isEmpty =
-        arith::CmpFOp::create(inner.builder, inner.loc,
-                              arith::CmpFPredicate::OEQ, v[1], zero);
+    Value isEmpty = arith::CmpFOp::create(
+        inner.builder, inner.loc, arith::CmpFPredicate::OEQ, v[1], zero);
     return inner.select(isEmpty, zero, inner.div(v[0], v[1]));
   });
 }
@@ -147,8 +145,7 @@ Value moe::buildWeightedValues(TensorBuilder &t, Value probabilities,
   Sizes sizes = t.sizes(probabilities);
   Value weights = t.cast(probabilities, getElement(value));
   Sizes own = t.sizes(value);
-  Value rows =
-      t.reshape(value, {t.mulSizes(own[0], own[1]), own[2], own[3]});
+  Value rows = t.reshape(value, {t.mulSizes(own[0], own[1]), own[2], own[3]});
   Value product = t.matmul(groupHeads(t, weights, groups), rows);
   sizes.back() = own[3];
   return t.reshape(product, sizes);

@@ -13,7 +13,8 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-/// A transposition of a weight changes only its view; nothing is moved in a run.
+/// A transposition of a weight changes only its view; nothing is moved in a
+/// run.
 static Value transposeWeight(TensorBuilder &t, Value tensor,
                              ArrayRef<int64_t> permutation) {
   auto weight = tensor.getDefiningOp<WeightOp>();
@@ -153,7 +154,9 @@ LogicalResult lowerGemm(onnx::GemmOp op, Lowering &l) {
     Value c = scale(t, l.get(op.getC()), op.getBeta());
     product = t.map(
         {product, c}, element,
-        [](TensorBuilder &inner, ValueRange v) { return inner.add(v[0], v[1]); },
+        [](TensorBuilder &inner, ValueRange v) {
+          return inner.add(v[0], v[1]);
+        },
         l.getUncertainDims({op.getY(), op.getC()}));
   }
   l.set(op.getY(), product);

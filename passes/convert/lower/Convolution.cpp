@@ -29,10 +29,9 @@ LogicalResult padToSame(Lowering &l, RankedTensorType input, bool extraLast,
     int64_t total =
         stride == 1
             ? covered - 1
-            : std::max<int64_t>(
-                  ((length + stride - 1) / stride - 1) * stride + covered -
-                      length,
-                  0);
+            : std::max<int64_t>(((length + stride - 1) / stride - 1) * stride +
+                                    covered - length,
+                                0);
     window.before[i] = extraLast ? total / 2 : total - total / 2;
     window.after[i] = total - window.before[i];
   }
@@ -169,15 +168,14 @@ LogicalResult lowerConv(onnx::ConvOp op, Lowering &l) {
           ValueRange{splitDim(t, padded, 1, groups),
                      splitDim(t, l.get(op.getW()), 0, groups)},
           start,
-          ArrayRef<AffineMap>{
-              AffineMap::get(loops, 0, inputPlace, context),
-              AffineMap::get(loops, 0, weightPlace, context),
-              AffineMap::get(loops, 0, resultPlace, context)},
+          ArrayRef<AffineMap>{AffineMap::get(loops, 0, inputPlace, context),
+                              AffineMap::get(loops, 0, weightPlace, context),
+                              AffineMap::get(loops, 0, resultPlace, context)},
           iterators,
           [&](OpBuilder &nested, Location loc, ValueRange v) {
             TensorBuilder inner(nested, loc);
-            Value product = inner.mul(inner.convert(v[0], wide),
-                                      inner.convert(v[1], wide));
+            Value product =
+                inner.mul(inner.convert(v[0], wide), inner.convert(v[1], wide));
             linalg::YieldOp::create(nested, loc, inner.add(v[2], product));
           })
           .getResult(0);

@@ -99,9 +99,8 @@ private:
       for (int64_t i = hidden; i > 0; --i)
         result += getEllipsisLabel(i - 1);
     result += after;
-    bool valid = llvm::all_of(term, [](char c) {
-      return llvm::isAlpha(c) || c == '.';
-    });
+    bool valid =
+        llvm::all_of(term, [](char c) { return llvm::isAlpha(c) || c == '.'; });
     if (!valid || int64_t(result.size()) != rank)
       return l.error() << "expected a term of " << rank << " labels, got '"
                        << term << "'";
@@ -144,9 +143,9 @@ public:
       for (auto [i, label] : llvm::enumerate(factor.labels)) {
         OpFoldResult extent = t.size(factor.tensor, i);
         auto [entry, isNew] = extents.insert({label, extent});
-        if (!isNew && (isConstantIntValue(entry->second, 1) ||
-                       (getConstantIntValue(extent) &&
-                        !isConstantIntValue(extent, 1))))
+        if (!isNew &&
+            (isConstantIntValue(entry->second, 1) ||
+             (getConstantIntValue(extent) && !isConstantIntValue(extent, 1))))
           entry->second = extent;
       }
     for (Factor &factor : factors) {
@@ -186,10 +185,10 @@ public:
     Labels inner = filter(a.labels, [&](char label) {
       return has(b.labels, label) && !isNeeded(label);
     });
-    Labels rows = filter(a.labels,
-                         [&](char label) { return !has(b.labels, label); });
-    Labels columns = filter(b.labels,
-                            [&](char label) { return !has(a.labels, label); });
+    Labels rows =
+        filter(a.labels, [&](char label) { return !has(b.labels, label); });
+    Labels columns =
+        filter(b.labels, [&](char label) { return !has(a.labels, label); });
     Value left = arrange(a, batch + rows + inner);
     Value right = arrange(b, batch + inner + columns);
     Sizes batchSizes = getSizes(batch), innerSizes = getSizes(inner);
@@ -205,9 +204,8 @@ public:
       product = t.matmul(flatten(left, {rowSizes, innerSizes}),
                          flatten(right, {innerSizes, columnSizes}));
     else
-      product =
-          t.matmul(flatten(left, {batchSizes, rowSizes, innerSizes}),
-                   flatten(right, {batchSizes, innerSizes, columnSizes}));
+      product = t.matmul(flatten(left, {batchSizes, rowSizes, innerSizes}),
+                         flatten(right, {batchSizes, innerSizes, columnSizes}));
     Sizes full = batchSizes;
     full.append(rowSizes);
     full.append(columnSizes);
@@ -230,14 +228,14 @@ private:
     if (unique.size() == factor.labels.size())
       return;
     Value source = factor.tensor;
-    factor.tensor = t.generate(
-        getSizes(unique), Lowering::getType(source).getElementType(),
-        [&](TensorBuilder &inner, ValueRange position) {
-          SmallVector<Value> place;
-          for (char label : factor.labels)
-            place.push_back(position[unique.find(label)]);
-          return inner.extract(source, place);
-        });
+    factor.tensor =
+        t.generate(getSizes(unique), Lowering::getType(source).getElementType(),
+                   [&](TensorBuilder &inner, ValueRange position) {
+                     SmallVector<Value> place;
+                     for (char label : factor.labels)
+                       place.push_back(position[unique.find(label)]);
+                     return inner.extract(source, place);
+                   });
     factor.labels = unique;
   }
 
@@ -303,13 +301,11 @@ LogicalResult lowerEinsum(onnx::EinsumOp op, Lowering &l) {
   for (size_t i = 1; i < factors.size(); ++i)
     result = builder.multiply(result, factors[i], [&](char label) {
       return has(equation->output, label) ||
-             llvm::any_of(ArrayRef(factors).drop_front(i + 1),
-                          [&](const Factor &later) {
-                            return has(later.labels, label);
-                          });
+             llvm::any_of(
+                 ArrayRef(factors).drop_front(i + 1),
+                 [&](const Factor &later) { return has(later.labels, label); });
     });
-  builder.sum(result,
-              [&](char label) { return has(equation->output, label); });
+  builder.sum(result, [&](char label) { return has(equation->output, label); });
   // A label that broadcast everywhere has extent 1.
   for (char label : equation->output)
     if (!has(result.labels, label)) {

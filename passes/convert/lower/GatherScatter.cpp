@@ -12,7 +12,9 @@ using namespace mlir::moe;
 
 namespace {
 
-Type getElement(Value tensor) { return Lowering::getType(tensor).getElementType(); }
+Type getElement(Value tensor) {
+  return Lowering::getType(tensor).getElementType();
+}
 
 SmallVector<Value> getIndices(TensorBuilder &t, ArrayRef<OpFoldResult> sizes) {
   SmallVector<Value> values;
@@ -67,8 +69,8 @@ LogicalResult lowerGather(onnx::GatherOp op, Lowering &l) {
                          indices, position.slice(*axis, indexRank));
                      SmallVector<Value> source(position.take_front(*axis));
                      source.push_back(wrapIndex(inner, index, limit));
-                     llvm::append_range(
-                         source, position.drop_front(*axis + indexRank));
+                     llvm::append_range(source,
+                                        position.drop_front(*axis + indexRank));
                      return inner.extract(data, source);
                    }));
   return success();
@@ -112,11 +114,10 @@ LogicalResult checkTuples(Lowering &l, Value indices,
   TensorBuilder &t = l.tensors;
   int64_t last = Lowering::getType(indices).getRank() - 1;
   for (auto [i, extent] : llvm::enumerate(extents)) {
-    Value component =
-        extents.size() == 1
-            ? indices
-            : t.slice(indices, last, t.builder.getIndexAttr(i),
-                      t.builder.getIndexAttr(1));
+    Value component = extents.size() == 1
+                          ? indices
+                          : t.slice(indices, last, t.builder.getIndexAttr(i),
+                                    t.builder.getIndexAttr(1));
     if (failed(checkIndices(l, component, component, extent)))
       return failure();
   }
@@ -176,13 +177,11 @@ FailureOr<Combine> getCombine(Lowering &l, StringRef reduction,
   if (reduction == "none")
     return Combine();
   if (reduction == "add")
-    return Combine([](TensorBuilder &t, Value a, Value b) {
-      return t.add(a, b);
-    });
+    return Combine(
+        [](TensorBuilder &t, Value a, Value b) { return t.add(a, b); });
   if (reduction == "mul")
-    return Combine([](TensorBuilder &t, Value a, Value b) {
-      return t.mul(a, b);
-    });
+    return Combine(
+        [](TensorBuilder &t, Value a, Value b) { return t.mul(a, b); });
   if (reduction == "max")
     return Combine([isUnsigned](TensorBuilder &t, Value a, Value b) {
       return t.max(a, b, isUnsigned);
@@ -196,22 +195,20 @@ FailureOr<Combine> getCombine(Lowering &l, StringRef reduction,
 }
 
 /// Writes each element of `updates` to the place that `locate` computes.
-Value scatter(TensorBuilder &t, Value data, Value updates,
-              const Combine &combine,
-              function_ref<SmallVector<Value>(TensorBuilder &, ValueRange)>
-                  locate) {
-  return buildLoops(
-             t, t.sizes(updates), data,
-             [&](TensorBuilder &inner, ValueRange position,
-                 ValueRange carried) -> SmallVector<Value> {
-               Value update = inner.extract(updates, position);
-               SmallVector<Value> place = locate(inner, position);
-               if (combine)
-                 update = combine(inner, inner.extract(carried[0], place),
-                                  update);
-               return {tensor::InsertOp::create(inner.builder, inner.loc,
-                                                update, carried[0], place)};
-             })
+Value scatter(
+    TensorBuilder &t, Value data, Value updates, const Combine &combine,
+    function_ref<SmallVector<Value>(TensorBuilder &, ValueRange)> locate) {
+  return buildLoops(t, t.sizes(updates), data,
+                    [&](TensorBuilder &inner, ValueRange position,
+                        ValueRange carried) -> SmallVector<Value> {
+                      Value update = inner.extract(updates, position);
+                      SmallVector<Value> place = locate(inner, position);
+                      if (combine)
+                        update = combine(
+                            inner, inner.extract(carried[0], place), update);
+                      return {tensor::InsertOp::create(
+                          inner.builder, inner.loc, update, carried[0], place)};
+                    })
       .front();
 }
 
@@ -232,8 +229,8 @@ LogicalResult lowerScatterElements(onnx::ScatterElementsOp op, Lowering &l) {
         scatter(t, data, l.get(op.getUpdates()), *combine,
                 [&](TensorBuilder &inner, ValueRange position) {
                   SmallVector<Value> place(position);
-                  place[*axis] = wrapIndex(
-                      inner, inner.extract(indices, position), limit);
+                  place[*axis] =
+                      wrapIndex(inner, inner.extract(indices, position), limit);
                   return place;
                 }));
   return success();
@@ -250,8 +247,8 @@ LogicalResult lowerScatterND(onnx::ScatterNDOp op, Lowering &l) {
   if (failed(length) || failed(combine))
     return failure();
   if (*length > rank)
-    return l.error() << "expected at most " << rank
-                     << " index components, got " << *length;
+    return l.error() << "expected at most " << rank << " index components, got "
+                     << *length;
   Sizes extents = t.sizes(data);
   auto addressed = ArrayRef(extents).take_front(*length);
   if (failed(checkTuples(l, indices, addressed)))

@@ -7,7 +7,8 @@
 //
 // The operator of com.microsoft with a cache of keys and values that it extends
 // itself. Entry b of the batch has `seqlens_k[b] + 1` keys after the call; when
-// all positions are new (a prompt), the rest of its row is padding at the right.
+// all positions are new (a prompt), the rest of its row is padding at the
+// right.
 //
 //===----------------------------------------------------------------------===//
 
@@ -99,8 +100,7 @@ private:
     newCount = t.index(t.size(query, 2));
     t.check(compareIndex(t, arith::CmpIPredicate::sle, newCount, total),
             "expected a total sequence length that includes the new tokens");
-    Value isPrompt =
-        compareIndex(t, arith::CmpIPredicate::eq, newCount, total);
+    Value isPrompt = compareIndex(t, arith::CmpIPredicate::eq, newCount, total);
     Sizes batch = {t.size(query, 0)};
     lengths = t.reshape(lengths, batch);
     Type index = t.builder.getIndexType();
@@ -134,20 +134,19 @@ private:
       if (failed(checkIndices(l, op.getPositionIds(), positions, rows)))
         return failure();
       Value limit = t.index(rows);
-      return rotate(t, tensor, rotation,
-                    [&](TensorBuilder &inner, Value b,
-                        Value s) -> SmallVector<Value> {
-                      return {wrapIndex(
-                          inner, inner.extract(positions, {b, s}), limit)};
-                    });
+      return rotate(
+          t, tensor, rotation,
+          [&](TensorBuilder &inner, Value b, Value s) -> SmallVector<Value> {
+            return {wrapIndex(inner, inner.extract(positions, {b, s}), limit)};
+          });
     }
     t.check(compareIndex(t, arith::CmpIPredicate::sle, total, t.index(rows)),
             "position beyond the cache of a rotary embedding");
-    return rotate(t, tensor, rotation,
-                  [&](TensorBuilder &inner, Value b,
-                      Value s) -> SmallVector<Value> {
-                    return {inner.add(inner.extract(pastCounts, b), s)};
-                  });
+    return rotate(
+        t, tensor, rotation,
+        [&](TensorBuilder &inner, Value b, Value s) -> SmallVector<Value> {
+          return {inner.add(inner.extract(pastCounts, b), s)};
+        });
   }
 
   /// The cache with the new rows behind the old ones of each batch entry.
@@ -176,9 +175,9 @@ private:
     full[2] = length;
     Value cache = t.fill(t.constant(element, 0), full);
     if (past)
-      cache = tensor::InsertSliceOp::create(
-          t.builder, t.loc, past, cache, SmallVector<OpFoldResult>(4, zero),
-          t.sizes(past), strides);
+      cache = tensor::InsertSliceOp::create(t.builder, t.loc, past, cache,
+                                            SmallVector<OpFoldResult>(4, zero),
+                                            t.sizes(past), strides);
     Sizes entry = sizes;
     entry[0] = one;
     return buildLoops(
@@ -234,8 +233,8 @@ private:
   Value keyCounts, pastCounts;
 };
 
-LogicalResult
-lowerGroupQueryAttention(onnx::MicrosoftGroupQueryAttentionOp op, Lowering &l) {
+LogicalResult lowerGroupQueryAttention(onnx::MicrosoftGroupQueryAttentionOp op,
+                                       Lowering &l) {
   return GroupQueryAttentionBuilder(op, l).build();
 }
 

@@ -40,9 +40,9 @@ public:
     if (Lowering::has(op.getZeroPoints())) {
       bool isPacked = !isa<FloatType>(
           Lowering::getType(op.getZeroPoints()).getElementType());
-      zeroPoints = asTable(op.getZeroPoints(),
-                           {columns, isPacked ? (blocks * bits + 7) / 8
-                                              : blocks});
+      zeroPoints =
+          asTable(op.getZeroPoints(),
+                  {columns, isPacked ? (blocks * bits + 7) / 8 : blocks});
       if (!zeroPoints)
         return failure();
     }
@@ -65,18 +65,18 @@ private:
                 << type;
       return {};
     }
-    return t.reshape(l.get(original), getAsIndexOpFoldResult(
-                                          t.builder.getContext(), shape));
+    return t.reshape(l.get(original),
+                     getAsIndexOpFoldResult(t.builder.getContext(), shape));
   }
 
   /// Number `place` of those packed in the row of bytes at `row`, as f32.
   Value readBits(TensorBuilder &inner, Value table, SmallVector<Value> row,
                  Value place) {
     Value perByte = inner.index(8 / bits);
-    Value byte = arith::DivUIOp::create(inner.builder, inner.loc, place,
-                                        perByte);
-    Value within = arith::RemUIOp::create(inner.builder, inner.loc, place,
-                                          perByte);
+    Value byte =
+        arith::DivUIOp::create(inner.builder, inner.loc, place, perByte);
+    Value within =
+        arith::RemUIOp::create(inner.builder, inner.loc, place, perByte);
     row.push_back(byte);
     Type i32 = inner.builder.getI32Type();
     Value word = arith::ExtUIOp::create(inner.builder, inner.loc, i32,
@@ -92,18 +92,18 @@ private:
   Value unpackElement(TensorBuilder &inner, ValueRange position) {
     Type f32 = inner.builder.getF32Type();
     Value size = inner.index(blockSize), column = position[1];
-    Value block = arith::DivUIOp::create(inner.builder, inner.loc, position[0],
-                                         size);
-    Value within = arith::RemUIOp::create(inner.builder, inner.loc, position[0],
-                                          size);
+    Value block =
+        arith::DivUIOp::create(inner.builder, inner.loc, position[0], size);
+    Value within =
+        arith::RemUIOp::create(inner.builder, inner.loc, position[0], size);
     Value number = readBits(inner, packed, {column, block}, within);
     Value zero = inner.constant(f32, 1 << (bits - 1));
     if (zeroPoints) {
       Type type = Lowering::getType(zeroPoints).getElementType();
-      zero = isa<FloatType>(type)
-                 ? inner.convert(inner.extract(zeroPoints, {column, block}),
-                                 f32)
-                 : readBits(inner, zeroPoints, {column}, block);
+      zero =
+          isa<FloatType>(type)
+              ? inner.convert(inner.extract(zeroPoints, {column, block}), f32)
+              : readBits(inner, zeroPoints, {column}, block);
     }
     Value scale = inner.convert(inner.extract(scales, {column, block}), f32);
     return inner.mul(inner.sub(number, zero), scale);
@@ -127,10 +127,9 @@ LogicalResult lowerMatMulNBits(onnx::MicrosoftMatMulNBitsOp op, Lowering &l) {
     return l.error() << "expected " << op.getK() << " columns, got " << inner;
   Value product = t.matmul(input, *weight);
   if (Value bias = l.get(op.getBias()))
-    product = t.map({product, bias}, Lowering::getType(product).getElementType(),
-                    [](TensorBuilder &body, ValueRange v) {
-                      return body.add(v[0], v[1]);
-                    });
+    product = t.map(
+        {product, bias}, Lowering::getType(product).getElementType(),
+        [](TensorBuilder &body, ValueRange v) { return body.add(v[0], v[1]); });
   l.set(op.getY(), product);
   return success();
 }

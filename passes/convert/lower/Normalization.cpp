@@ -95,15 +95,14 @@ Normalized normalize(TensorBuilder &t, Value x, ArrayRef<int64_t> dims,
   Value sum = t.reduce(squares, dims, Reduction::Sum, /*keep=*/true);
   result.inverseDeviation =
       t.map(sum, wide, [&](TensorBuilder &inner, ValueRange v) {
-        Value shifted = inner.add(inner.div(v[0], count),
-                                  inner.constant(wide, epsilon));
+        Value shifted =
+            inner.add(inner.div(v[0], count), inner.constant(wide, epsilon));
         Value root = math::SqrtOp::create(inner.builder, inner.loc, shifted);
         return inner.div(inner.constant(wide, 1.0), root);
       });
-  result.value = t.map({x, result.inverseDeviation}, wide,
-                       [](TensorBuilder &inner, ValueRange v) {
-                         return inner.mul(v[0], v[1]);
-                       });
+  result.value = t.map(
+      {x, result.inverseDeviation}, wide,
+      [](TensorBuilder &inner, ValueRange v) { return inner.mul(v[0], v[1]); });
   return result;
 }
 
@@ -137,9 +136,8 @@ LogicalResult lowerLayerNorm(Lowering &l, Value input, Value scale, Value bias,
   FailureOr<int64_t> first = l.getAxis(axis, rank);
   if (failed(first))
     return failure();
-  Normalized normalized =
-      normalize(l.tensors, input, getDimsFrom(*first, rank),
-                epsilon.convertToDouble(), subtractMean);
+  Normalized normalized = normalize(l.tensors, input, getDimsFrom(*first, rank),
+                                    epsilon.convertToDouble(), subtractMean);
   l.set(result, scaleAndShift(l.tensors, normalized.value, scale, bias,
                               getElement(result)));
   setOptional(l, mean, normalized.mean);
@@ -192,8 +190,7 @@ LogicalResult lowerSkip(Op op, Lowering &l, Value beta, bool subtractMean) {
                             op.getMean(), op.getInvStdVar())))
     return failure();
   // ONNX Runtime does not compute the mean of the simplified form either.
-  if (!subtractMean && Lowering::has(op.getMean()) &&
-      !op.getMean().use_empty())
+  if (!subtractMean && Lowering::has(op.getMean()) && !op.getMean().use_empty())
     return l.error() << "expected no use of the result 'mean'";
   if (Lowering::has(op.getInputSkipBiasSum()))
     l.set(op.getInputSkipBiasSum(), sum);
@@ -229,10 +226,9 @@ LogicalResult lowerInstanceNormalization(onnx::InstanceNormalizationOp op,
       normalize(t, input, getDimsFrom(2, rank),
                 op.getEpsilon().convertToDouble(), /*subtractMean=*/true);
   l.set(op.getOutput(),
-        scaleAndShift(t, normalized.value,
-                      alongChannels(t, l.get(op.getScale()), rank),
-                      alongChannels(t, l.get(op.getB()), rank),
-                      getElement(input)));
+        scaleAndShift(
+            t, normalized.value, alongChannels(t, l.get(op.getScale()), rank),
+            alongChannels(t, l.get(op.getB()), rank), getElement(input)));
   return success();
 }
 
@@ -248,17 +244,16 @@ LogicalResult lowerGroupNormalization(onnx::GroupNormalizationOp op,
                      << rank << " and " << groups;
   Sizes extents = t.sizes(input);
   OpFoldResult count = t.builder.getIndexAttr(groups);
-  Sizes grouped = {extents[0], count,
-                   t.divSizes(t.product(ArrayRef(extents).drop_front()),
-                              count)};
+  Sizes grouped = {
+      extents[0], count,
+      t.divSizes(t.product(ArrayRef(extents).drop_front()), count)};
   Normalized normalized =
       normalize(t, t.reshape(input, grouped), {2},
                 op.getEpsilon().convertToDouble(), /*subtractMean=*/true);
-  l.set(op.getY(),
-        scaleAndShift(t, t.reshape(normalized.value, extents),
-                      alongChannels(t, l.get(op.getScale()), rank),
-                      alongChannels(t, l.get(op.getBias()), rank),
-                      getElement(input)));
+  l.set(op.getY(), scaleAndShift(t, t.reshape(normalized.value, extents),
+                                 alongChannels(t, l.get(op.getScale()), rank),
+                                 alongChannels(t, l.get(op.getBias()), rank),
+                                 getElement(input)));
   return success();
 }
 

@@ -44,9 +44,9 @@ Value putSlice(TensorBuilder &t, Value tensor, Value part, Sizes offsets) {
   size_t rank = offsets.size();
   while (extents.size() < rank)
     extents.insert(extents.begin(), t.builder.getIndexAttr(1));
-  return tensor::InsertSliceOp::create(
-      t.builder, t.loc, part, tensor, offsets, extents,
-      Sizes(rank, t.builder.getIndexAttr(1)));
+  return tensor::InsertSliceOp::create(t.builder, t.loc, part, tensor, offsets,
+                                       extents,
+                                       Sizes(rank, t.builder.getIndexAttr(1)));
 }
 
 Value add(TensorBuilder &t, Value a, Value b) {
@@ -108,8 +108,9 @@ private:
     if (Value bias = l.get(op.getB())) {
       Value row = takeFirst(t, bias, number);
       OpFoldResult half = t.builder.getIndexAttr(4 * hidden);
-      products = add(t, products, add(t, t.slice(row, 0, zero, half),
-                                      t.slice(row, 0, half, half)));
+      products =
+          add(t, products,
+              add(t, t.slice(row, 0, zero, half), t.slice(row, 0, half, half)));
     }
     auto getInitial = [&](Value original) {
       if (Value given = l.get(original))
@@ -153,8 +154,8 @@ private:
         [&](TensorBuilder &body, ValueRange v) {
           Value candidate = math::TanhOp::create(body.builder, body.loc,
                                                  body.convert(v[2], wide));
-          Value added = body.mul(body.sigmoid(body.convert(v[0], wide)),
-                                 candidate);
+          Value added =
+              body.mul(body.sigmoid(body.convert(v[0], wide)), candidate);
           Value kept = body.mul(body.sigmoid(body.convert(v[1], wide)),
                                 body.convert(v[3], wide));
           return body.convert(body.add(kept, added), element);

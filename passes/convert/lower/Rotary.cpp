@@ -16,8 +16,7 @@ Value moe::rotate(TensorBuilder &t, Value tensor, const Rotation &rotation,
   Type element = type.getElementType(), wide = getAccumulator(element);
   bool partial = type.getShape().back() != rotation.extent;
   return t.generate(
-      t.sizes(tensor), element,
-      [&](TensorBuilder &inner, ValueRange position) {
+      t.sizes(tensor), element, [&](TensorBuilder &inner, ValueRange position) {
         auto less = [&](Value a, Value b) {
           return compareIndex(inner, arith::CmpIPredicate::slt, a, b);
         };
@@ -65,8 +64,7 @@ namespace {
 
 /// Zero where the dimension has extent 1, else `index`.
 Value broadcastIndex(TensorBuilder &t, Value index, Value extent) {
-  Value isOne =
-      compareIndex(t, arith::CmpIPredicate::eq, extent, t.index(1));
+  Value isOne = compareIndex(t, arith::CmpIPredicate::eq, extent, t.index(1));
   return t.select(isOne, t.index(0), index);
 }
 
@@ -89,8 +87,8 @@ LogicalResult lowerRotary(Lowering &l, Value input, Rotation rotation,
       size = t.builder.getIndexAttr(2 * cached);
     else
       return l.error() << "expected 'num_heads' for an input of rank 3";
-    split = t.reshape(input, {sizes[0], sizes[1], t.divSizes(sizes[2], size),
-                              size});
+    split = t.reshape(input,
+                      {sizes[0], sizes[1], t.divSizes(sizes[2], size), size});
   }
   int64_t headSize = Lowering::getType(split).getShape().back();
   if (rotation.extent == 0)
@@ -107,21 +105,21 @@ LogicalResult lowerRotary(Lowering &l, Value input, Rotation rotation,
 }
 
 /// Rows of the caches for each batch entry and position.
-LogicalResult
-lowerWithPositions(Lowering &l, Value input, const Rotation &rotation,
-                   int64_t heads, Value result, Value original, Value positions) {
+LogicalResult lowerWithPositions(Lowering &l, Value input,
+                                 const Rotation &rotation, int64_t heads,
+                                 Value result, Value original,
+                                 Value positions) {
   TensorBuilder &t = l.tensors;
   OpFoldResult rows = t.size(rotation.cosines, 0);
   if (failed(checkIndices(l, original, positions, rows)))
     return failure();
   Value limit = t.index(rows), batches = t.index(t.size(positions, 0));
-  return lowerRotary(l, input, rotation, heads, result,
-                     [&](TensorBuilder &inner, Value b,
-                         Value s) -> SmallVector<Value> {
-                       Value entry = broadcastIndex(inner, b, batches);
-                       return {wrapIndex(
-                           inner, inner.extract(positions, {entry, s}), limit)};
-                     });
+  return lowerRotary(
+      l, input, rotation, heads, result,
+      [&](TensorBuilder &inner, Value b, Value s) -> SmallVector<Value> {
+        Value entry = broadcastIndex(inner, b, batches);
+        return {wrapIndex(inner, inner.extract(positions, {entry, s}), limit)};
+      });
 }
 
 LogicalResult lowerRotaryEmbedding(onnx::RotaryEmbeddingOp op, Lowering &l) {
@@ -140,16 +138,15 @@ LogicalResult lowerRotaryEmbedding(onnx::RotaryEmbeddingOp op, Lowering &l) {
     return lowerWithPositions(l, input, rotation, heads, op.getY(),
                               op.getPositionIds(), l.get(op.getPositionIds()));
   Value batches = t.index(t.size(rotation.cosines, 0));
-  return lowerRotary(l, input, rotation, heads, op.getY(),
-                     [&](TensorBuilder &inner, Value b,
-                         Value s) -> SmallVector<Value> {
-                       return {broadcastIndex(inner, b, batches), s};
-                     });
+  return lowerRotary(
+      l, input, rotation, heads, op.getY(),
+      [&](TensorBuilder &inner, Value b, Value s) -> SmallVector<Value> {
+        return {broadcastIndex(inner, b, batches), s};
+      });
 }
 
-LogicalResult
-lowerMicrosoftRotaryEmbedding(onnx::MicrosoftRotaryEmbeddingOp op,
-                              Lowering &l) {
+LogicalResult lowerMicrosoftRotaryEmbedding(onnx::MicrosoftRotaryEmbeddingOp op,
+                                            Lowering &l) {
   TensorBuilder &t = l.tensors;
   if (!op.getScale().isExactlyValue(1.0))
     return l.error() << "expected 'scale' 1, got "
@@ -172,15 +169,15 @@ lowerMicrosoftRotaryEmbedding(onnx::MicrosoftRotaryEmbeddingOp op,
   int64_t sequenceDim = Lowering::getType(input).getRank() == 3 ? 1 : 2;
   Value end = t.add(offset, t.index(t.size(input, sequenceDim)));
   Value rows = t.index(t.size(rotation.cosines, 0));
-  t.check(andAll(t, {compareIndex(t, arith::CmpIPredicate::sge, offset,
-                                  t.index(0)),
-                     compareIndex(t, arith::CmpIPredicate::sle, end, rows)}),
-          "position beyond the cache of a rotary embedding");
-  return lowerRotary(l, input, rotation, heads, op.getOutput(),
-                     [&](TensorBuilder &inner, Value,
-                         Value s) -> SmallVector<Value> {
-                       return {inner.add(offset, s)};
-                     });
+  t.check(
+      andAll(t, {compareIndex(t, arith::CmpIPredicate::sge, offset, t.index(0)),
+                 compareIndex(t, arith::CmpIPredicate::sle, end, rows)}),
+      "position beyond the cache of a rotary embedding");
+  return lowerRotary(
+      l, input, rotation, heads, op.getOutput(),
+      [&](TensorBuilder &inner, Value, Value s) -> SmallVector<Value> {
+        return {inner.add(offset, s)};
+      });
 }
 
 } // namespace

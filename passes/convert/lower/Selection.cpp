@@ -56,21 +56,19 @@ LogicalResult lowerArg(Lowering &l, Value original, Value result, int64_t axis,
       greatest ? (selectLast ? CmpIPredicate::sge : CmpIPredicate::sgt)
                : (selectLast ? CmpIPredicate::sle : CmpIPredicate::slt);
   if (isUnsigned)
-    integer = greatest
-                  ? (selectLast ? CmpIPredicate::uge : CmpIPredicate::ugt)
-                  : (selectLast ? CmpIPredicate::ule : CmpIPredicate::ult);
+    integer = greatest ? (selectLast ? CmpIPredicate::uge : CmpIPredicate::ugt)
+                       : (selectLast ? CmpIPredicate::ule : CmpIPredicate::ult);
   auto search = linalg::GenericOp::create(
       t.builder, t.loc, TypeRange{best.getType(), place.getType()}, data,
       ValueRange{best, place}, maps, iterators,
       [&](OpBuilder &nested, Location loc, ValueRange v) {
         TensorBuilder inner(nested, loc);
         Value isBetter = inner.compare(integer, real, v[0], v[1]);
-        Value here = inner.convert(linalg::IndexOp::create(nested, loc, *dim),
-                                   i64);
-        linalg::YieldOp::create(
-            nested, loc,
-            ValueRange{inner.select(isBetter, v[0], v[1]),
-                       inner.select(isBetter, here, v[2])});
+        Value here =
+            inner.convert(linalg::IndexOp::create(nested, loc, *dim), i64);
+        linalg::YieldOp::create(nested, loc,
+                                ValueRange{inner.select(isBetter, v[0], v[1]),
+                                           inner.select(isBetter, here, v[2])});
       });
   Value found = search.getResult(1);
   l.set(result, keep ? t.reshape(found, withUnits) : found);
@@ -108,8 +106,8 @@ LogicalResult lowerNonZero(onnx::NonZeroOp op, Lowering &l) {
   if (rank == 0)
     return l.error() << "expected an input of rank 1 or higher, got a scalar";
   Type i64 = t.builder.getI64Type();
-  Value places = t.empty(
-      {t.builder.getIndexAttr(rank), countNonZero(t, input)}, i64);
+  Value places =
+      t.empty({t.builder.getIndexAttr(rank), countNonZero(t, input)}, i64);
   Value none = t.index(0);
   SmallVector<Value> found = buildLoops(
       t, t.sizes(input), {places, none},
@@ -153,23 +151,21 @@ LogicalResult lowerCompress(onnx::CompressOp op, Lowering &l) {
   Value count = countNonZero(t, condition);
   Value places = t.empty({OpFoldResult(count)}, t.builder.getIndexType());
   Value none = t.index(0);
-  places = buildLoops(
-               t, {OpFoldResult(length)}, {places, none},
-               [&](TensorBuilder &inner, ValueRange position,
-                   ValueRange carried) {
-                 return buildIf(
-                     inner, inner.extract(condition, position),
-                     [&](TensorBuilder &branch) -> SmallVector<Value> {
-                       return {tensor::InsertOp::create(
-                                   branch.builder, branch.loc, position[0],
-                                   carried[0], ValueRange{carried[1]}),
-                               branch.add(carried[1], branch.index(1))};
-                     },
-                     [&](TensorBuilder &) {
-                       return SmallVector<Value>(carried);
-                     });
-               })
-               .front();
+  places =
+      buildLoops(
+          t, {OpFoldResult(length)}, {places, none},
+          [&](TensorBuilder &inner, ValueRange position, ValueRange carried) {
+            return buildIf(
+                inner, inner.extract(condition, position),
+                [&](TensorBuilder &branch) -> SmallVector<Value> {
+                  return {tensor::InsertOp::create(branch.builder, branch.loc,
+                                                   position[0], carried[0],
+                                                   ValueRange{carried[1]}),
+                          branch.add(carried[1], branch.index(1))};
+                },
+                [&](TensorBuilder &) { return SmallVector<Value>(carried); });
+          })
+          .front();
   extents[axis] = count;
   l.set(op.getOutput(),
         t.generate(extents, getElement(input),
@@ -214,8 +210,8 @@ LogicalResult lowerCumSum(onnx::CumSumOp op, Lowering &l) {
                                                : step[0]);
                   Value next = inner.convert(inner.extract(input, place), wide);
                   Value sum = inner.add(state[1], next);
-                  Value written =
-                      inner.convert(op.getExclusive() ? state[1] : sum, element);
+                  Value written = inner.convert(
+                      op.getExclusive() ? state[1] : sum, element);
                   return {tensor::InsertOp::create(inner.builder, inner.loc,
                                                    written, state[0], place),
                           sum};
@@ -258,9 +254,8 @@ LogicalResult lowerOneHot(onnx::OneHotOp op, Lowering &l) {
                      source.erase(source.begin() + *axis);
                      Value index = wrapIndex(
                          inner, inner.extract(indices, source), limit);
-                     Value isHot =
-                         compareIndex(inner, arith::CmpIPredicate::eq, index,
-                                      position[*axis]);
+                     Value isHot = compareIndex(inner, arith::CmpIPredicate::eq,
+                                                index, position[*axis]);
                      return inner.select(isHot, on, off);
                    }));
   return success();
@@ -284,10 +279,10 @@ LogicalResult lowerTrilu(onnx::TriluOp op, Lowering &l) {
   Type element = getElement(input);
   l.set(op.getOutput(),
         t.map(input, element, [&](TensorBuilder &inner, ValueRange v) {
-          Value row = linalg::IndexOp::create(inner.builder, inner.loc,
-                                              rank - 2);
-          Value column = linalg::IndexOp::create(inner.builder, inner.loc,
-                                                 rank - 1);
+          Value row =
+              linalg::IndexOp::create(inner.builder, inner.loc, rank - 2);
+          Value column =
+              linalg::IndexOp::create(inner.builder, inner.loc, rank - 1);
           Value keep = compareIndex(inner,
                                     op.getUpper() ? arith::CmpIPredicate::sge
                                                   : arith::CmpIPredicate::sle,

@@ -56,8 +56,7 @@ private:
     if (!isa<FloatType>(element)) {
       CmpIPredicate greater =
           isUnsigned ? CmpIPredicate::ugt : CmpIPredicate::sgt;
-      CmpIPredicate less =
-          isUnsigned ? CmpIPredicate::ult : CmpIPredicate::slt;
+      CmpIPredicate less = isUnsigned ? CmpIPredicate::ult : CmpIPredicate::slt;
       return compareIndex(inner, largest ? greater : less, a, b);
     }
     auto compare = [&](CmpFPredicate predicate, Value x, Value y) -> Value {
@@ -66,10 +65,10 @@ private:
     // The unordered comparison holds for NaN; a NaN of the greater side does
     // not count.
     Value greater = largest ? a : b;
-    return andAll(inner, {compare(CmpFPredicate::ORD, greater, greater),
-                          compare(largest ? CmpFPredicate::UGT
-                                          : CmpFPredicate::ULT,
-                                  a, b)});
+    return andAll(
+        inner,
+        {compare(CmpFPredicate::ORD, greater, greater),
+         compare(largest ? CmpFPredicate::UGT : CmpFPredicate::ULT, a, b)});
   }
 
   SmallVector<Value> store(TensorBuilder &inner, ValueRange results, Value row,
@@ -117,9 +116,9 @@ private:
           Value above = isBefore(inner, value, lastValue);
           Value yes = inner.constant(inner.builder.getI1Type(), 1);
           Value later = andAll(
-              inner, {arith::XOrIOp::create(inner.builder, inner.loc, above, yes),
-                      compareIndex(inner, arith::CmpIPredicate::sgt, place[0],
-                                   last)});
+              inner,
+              {arith::XOrIOp::create(inner.builder, inner.loc, above, yes),
+               compareIndex(inner, arith::CmpIPredicate::sgt, place[0], last)});
           Value isLeft = either(either(isNone(last), later),
                                 isBefore(inner, lastValue, value));
           Value isBetter =
@@ -137,11 +136,11 @@ private:
                                    return inner.convert(place[0], i64);
                                  });
     // The number of times that 1 is doubled until it reaches the length.
-    Value atLeastOne = arith::MaxSIOp::create(outer.builder, outer.loc, count,
-                                              outer.index(1));
+    Value atLeastOne =
+        arith::MaxSIOp::create(outer.builder, outer.loc, count, outer.index(1));
     Value highest = outer.convert(outer.sub(atLeastOne, outer.index(1)), i64);
-    Value zeros = math::CountLeadingZerosOp::create(outer.builder, outer.loc,
-                                                    highest);
+    Value zeros =
+        math::CountLeadingZerosOp::create(outer.builder, outer.loc, highest);
     Value passes = outer.convert(outer.sub(outer.constant(i64, 64), zeros),
                                  outer.builder.getIndexType());
     order = buildLoops(outer, {OpFoldResult(passes)}, order,
@@ -163,11 +162,10 @@ private:
   /// Merges neighbouring runs of length `2^pass`.
   Value mergeRuns(TensorBuilder &outer, Value row, Value pass, Value order) {
     Value one = outer.index(1);
-    Value width =
-        arith::ShLIOp::create(outer.builder, outer.loc, one, pass);
+    Value width = arith::ShLIOp::create(outer.builder, outer.loc, one, pass);
     Value pair = outer.add(width, width);
-    Value pairs = arith::CeilDivSIOp::create(outer.builder, outer.loc, count,
-                                             pair);
+    Value pairs =
+        arith::CeilDivSIOp::create(outer.builder, outer.loc, count, pair);
     Value scratch =
         outer.empty({OpFoldResult(count)}, outer.builder.getI64Type());
     Value merged =
@@ -212,22 +210,19 @@ private:
                                               state[1], middle);
                  Value hasRight = compareIndex(inner, arith::CmpIPredicate::slt,
                                                state[2], high);
-                 Value rightFirst =
-                     andAll(inner, {hasRight, isBefore(inner,
-                                                       readValue(inner, right),
-                                                       readValue(inner, left))});
+                 Value rightFirst = andAll(
+                     inner, {hasRight, isBefore(inner, readValue(inner, right),
+                                                readValue(inner, left))});
                  // Of equal entries the left one has the lower index.
-                 Value takeRight =
-                     inner.select(hasLeft, rightFirst, hasRight);
+                 Value takeRight = inner.select(hasLeft, rightFirst, hasRight);
                  Value chosen = inner.select(takeRight, right, left);
                  Value next = tensor::InsertOp::create(
                      inner.builder, inner.loc, chosen, state[0],
                      ValueRange{inner.add(low, place[0])});
-                 return {next,
-                         inner.add(state[1],
-                                   inner.select(takeRight, zero, one)),
-                         inner.add(state[2],
-                                   inner.select(takeRight, one, zero))};
+                 return {
+                     next,
+                     inner.add(state[1], inner.select(takeRight, zero, one)),
+                     inner.add(state[2], inner.select(takeRight, one, zero))};
                })
         .front();
   }
@@ -253,8 +248,7 @@ LogicalResult lowerTopK(onnx::TopKOp op, Lowering &l) {
     return l.error() << "expected an input of rank 1 or higher and one number "
                         "'k'";
   OpFoldResult k = counts->front(), extent = t.size(input, *axis);
-  int64_t declared =
-      Lowering::getType(op.getValues()).getDimSize(*axis);
+  int64_t declared = Lowering::getType(op.getValues()).getDimSize(*axis);
   if (!getConstantIntValue(k) && !ShapedType::isDynamic(declared)) {
     t.checkEqual(k, t.builder.getIndexAttr(declared),
                  "expected 'k' of TopK as in the type of its result");

@@ -25,9 +25,8 @@ namespace {
 bool splitsIntoDynamic(memref::ExpandShapeOp op) {
   MemRefType type = op.getResultType();
   return llvm::any_of(op.getReassociationIndices(), [&](auto &group) {
-    return llvm::count_if(group, [&](int64_t dim) {
-             return type.isDynamicDim(dim);
-           }) > 1;
+    return llvm::count_if(
+               group, [&](int64_t dim) { return type.isDynamicDim(dim); }) > 1;
   });
 }
 
@@ -36,8 +35,8 @@ void lower(memref::ExpandShapeOp op) {
   Location loc = op.getLoc();
   MemRefType type = op.getResultType();
   auto [strides, offset] = type.getStridesAndOffset();
-  auto metadata = memref::ExtractStridedMetadataOp::create(builder, loc,
-                                                           op.getSrc());
+  auto metadata =
+      memref::ExtractStridedMetadataOp::create(builder, loc, op.getSrc());
   auto known = [&](int64_t value, OpFoldResult computed) -> OpFoldResult {
     if (ShapedType::isDynamic(value))
       return computed;
