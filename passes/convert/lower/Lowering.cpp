@@ -29,11 +29,17 @@ Value Lowering::get(Value value) const {
 }
 
 void Lowering::set(Value result, Value lowered) {
-  if (has(result))
-    mapping.map(result, tensors.retype(
-                            lowered,
-                            cast<RankedTensorType>(getPlainType(
-                                result.getType()))));
+  if (!has(result))
+    return;
+  auto type = cast<RankedTensorType>(getPlainType(result.getType()));
+  // What a file states about shapes may be wrong; a cast must not be.
+  for (auto [i, extent] : llvm::zip(
+           llvm::seq<int64_t>(0, getType(lowered).getRank()), type.getShape()))
+    if (!ShapedType::isDynamic(extent) && getType(lowered).isDynamicDim(i))
+      tensors.checkEqual(tensors.size(lowered, i),
+                         tensors.builder.getIndexAttr(extent),
+                         "a tensor has another shape than the model states");
+  mapping.map(result, tensors.retype(lowered, type));
 }
 
 FailureOr<int64_t> Lowering::getAxis(int64_t axis, int64_t rank) const {
@@ -79,9 +85,8 @@ std::optional<Sizes> Lowering::foldElements(Value value, unsigned depth) {
     Sizes result;
     bool isUnsigned = type.getElementType().isUnsignedInteger();
     for (const APInt &element : constant.getValues<APInt>())
-      result.push_back(builder.getIndexAttr(isUnsigned
-                                                ? element.getZExtValue()
-                                                : element.getSExtValue()));
+      result.push_back(builder.getIndexAttr(
+          isUnsigned ? element.getZExtValue() : element.getSExtValue()));
     return result;
   }
   Operation *producer = value.getDefiningOp();
@@ -113,8 +118,8 @@ std::optional<Sizes> Lowering::foldElements(Value value, unsigned depth) {
     return start < end ? Sizes(ArrayRef(sizes).slice(start, end - start))
                        : Sizes();
   }
-  if (isa<onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::ReshapeOp,
-          onnx::IdentityOp, onnx::CastOp>(producer))
+  if (isa<onnx::SqueezeOp, onnx::UnsqueezeOp, onnx::ReshapeOp, onnx::IdentityOp,
+          onnx::CastOp>(producer))
     return fold(0);
   if (auto fill = dyn_cast<onnx::ConstantOfShapeOp>(producer)) {
     std::optional<Sizes> count = fold(0);
@@ -171,21 +176,17 @@ std::optional<Sizes> Lowering::foldElements(Value value, unsigned depth) {
     return Sizes(ArrayRef(*data).slice(from, to - from));
   }
   if (isa<onnx::AddOp>(producer))
-    return foldBinary([&](OpFoldResult a, OpFoldResult b) {
-      return tensors.addSizes(a, b);
-    });
+    return foldBinary(
+        [&](OpFoldResult a, OpFoldResult b) { return tensors.addSizes(a, b); });
   if (isa<onnx::SubOp>(producer))
-    return foldBinary([&](OpFoldResult a, OpFoldResult b) {
-      return tensors.subSizes(a, b);
-    });
+    return foldBinary(
+        [&](OpFoldResult a, OpFoldResult b) { return tensors.subSizes(a, b); });
   if (isa<onnx::MulOp>(producer))
-    return foldBinary([&](OpFoldResult a, OpFoldResult b) {
-      return tensors.mulSizes(a, b);
-    });
+    return foldBinary(
+        [&](OpFoldResult a, OpFoldResult b) { return tensors.mulSizes(a, b); });
   if (isa<onnx::DivOp>(producer))
-    return foldBinary([&](OpFoldResult a, OpFoldResult b) {
-      return tensors.divSizes(a, b);
-    });
+    return foldBinary(
+        [&](OpFoldResult a, OpFoldResult b) { return tensors.divSizes(a, b); });
   return std::nullopt;
 }
 
