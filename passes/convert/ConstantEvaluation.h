@@ -45,8 +45,8 @@ std::optional<Elements> evaluateElementwise(Operation *op,
                                             ShapedType result);
 
 /// Evaluates data movement and construction; one list for each result.
-std::optional<SmallVector<Elements>> evaluateMovement(Operation *op,
-                                                      ConstantOperands operands);
+std::optional<SmallVector<Elements>>
+evaluateMovement(Operation *op, ConstantOperands operands);
 
 } // namespace mlir::moe
 

@@ -117,8 +117,8 @@ std::optional<APInt> computeInteger(Operation *op, const APInt &a,
     if (isUnsigned)
       return a.urem(b);
     APInt remainder = a.srem(b);
-    bool signsDiffer = !remainder.isZero() &&
-                       remainder.isNegative() != b.isNegative();
+    bool signsDiffer =
+        !remainder.isZero() && remainder.isNegative() != b.isNegative();
     return mod.getFmod() == 0 && signsDiffer ? remainder + b : remainder;
   }
   return std::nullopt;
@@ -254,8 +254,8 @@ std::optional<Elements> moe::evaluateElementwise(Operation *op,
   if (isCast)
     operands = operands.take_front();
   for (DenseElementsAttr operand : operands)
-    if (!operand || !broadcasts(operand.getType().getShape(),
-                                result.getShape()))
+    if (!operand ||
+        !broadcasts(operand.getType().getShape(), result.getShape()))
       return std::nullopt;
   bool sameTypes = isWhere ? operands[0].getElementType().isInteger(1)
                            : operands.back().getElementType() ==
@@ -277,8 +277,7 @@ std::optional<Elements> moe::evaluateElementwise(Operation *op,
     if (isWhere)
       element = cast<IntegerAttr>(at(0)).getValue().isZero() ? at(2) : at(1);
     else if (operands.size() == 2)
-      element =
-          computeBinary(op, at(0), at(1), type, result.getElementType());
+      element = computeBinary(op, at(0), at(1), type, result.getElementType());
     else
       element = computeUnary(op, at(0), type, result.getElementType());
     if (!element)

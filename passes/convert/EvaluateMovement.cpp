@@ -61,8 +61,8 @@ Result evaluateShape(onnx::ShapeOp op) {
   for (int64_t axis = start; axis < end; ++axis) {
     if (type.isDynamicDim(axis))
       return std::nullopt;
-    elements.push_back(IntegerAttr::get(
-        getResultType(op).getElementType(), type.getDimSize(axis)));
+    elements.push_back(IntegerAttr::get(getResultType(op).getElementType(),
+                                        type.getDimSize(axis)));
   }
   return elements;
 }
@@ -81,8 +81,8 @@ Result evaluateRange(onnx::RangeOp op, ConstantOperands operands) {
 Result evaluateConstantOfShape(onnx::ConstantOfShapeOp op) {
   Attribute value =
       Builder(op.getContext()).getZeroAttr(getResultType(op).getElementType());
-  if (auto given = dyn_cast_or_null<DenseElementsAttr>(
-          op.getValue().value_or(nullptr)))
+  if (auto given =
+          dyn_cast_or_null<DenseElementsAttr>(op.getValue().value_or(nullptr)))
     value = *given.getValues<Attribute>().begin();
   return Elements(getResultType(op).getNumElements(), value);
 }
@@ -136,12 +136,13 @@ Result evaluateTranspose(onnx::TransposeOp op, const Elements &input,
       !isPermutationVector(permutation))
     return std::nullopt;
   SmallVector<int64_t> strides = computeStrides(type.getShape());
-  return collect(getResultType(op), type.getRank(), input, [&](ArrayRef<int64_t> at) {
-    int64_t from = 0;
-    for (auto [position, axis] : llvm::zip_equal(at, permutation))
-      from += position * strides[axis];
-    return from;
-  });
+  return collect(
+      getResultType(op), type.getRank(), input, [&](ArrayRef<int64_t> at) {
+        int64_t from = 0;
+        for (auto [position, axis] : llvm::zip_equal(at, permutation))
+          from += position * strides[axis];
+        return from;
+      });
 }
 
 Result evaluateSlice(onnx::SliceOp op, ConstantOperands operands) {
@@ -161,18 +162,19 @@ Result evaluateSlice(onnx::SliceOp op, ConstantOperands operands) {
       return std::nullopt;
     int64_t extent = type.getDimSize(*axis);
     step[*axis] = hasSteps ? (*steps)[i] : 1;
-    first[*axis] = std::clamp<int64_t>(start < 0 ? start + extent : start, 0,
-                                       step[*axis] < 0 ? std::max<int64_t>(extent - 1, 0)
-                                                       : extent);
+    first[*axis] = std::clamp<int64_t>(
+        start < 0 ? start + extent : start, 0,
+        step[*axis] < 0 ? std::max<int64_t>(extent - 1, 0) : extent);
   }
   SmallVector<int64_t> strides = computeStrides(type.getShape());
   Elements input = llvm::to_vector(operands[0].getValues<Attribute>());
-  return collect(getResultType(op), type.getRank(), input, [&](ArrayRef<int64_t> at) {
-    int64_t from = 0;
-    for (auto [axis, position] : llvm::enumerate(at))
-      from += (first[axis] + position * step[axis]) * strides[axis];
-    return from;
-  });
+  return collect(
+      getResultType(op), type.getRank(), input, [&](ArrayRef<int64_t> at) {
+        int64_t from = 0;
+        for (auto [axis, position] : llvm::enumerate(at))
+          from += (first[axis] + position * step[axis]) * strides[axis];
+        return from;
+      });
 }
 
 /// Expand broadcasts; Tile repeats: positions wrap around.
@@ -204,9 +206,10 @@ std::optional<SmallVector<Elements>> evaluateSplit(onnx::SplitOp op,
   int64_t offset = 0;
   for (unsigned number = 0; number < op->getNumResults(); ++number) {
     ShapedType part = getResultType(op, number);
-    Result values = collect(part, type.getRank(), elements, [&](ArrayRef<int64_t> at) {
-      return linearize(at, strides) + offset * strides[*axis];
-    });
+    Result values =
+        collect(part, type.getRank(), elements, [&](ArrayRef<int64_t> at) {
+          return linearize(at, strides) + offset * strides[*axis];
+        });
     if (!values)
       return std::nullopt;
     results.push_back(std::move(*values));
@@ -226,8 +229,8 @@ Result evaluateReduction(Operation *op, DenseElementsAttr input) {
     result = isProduct ? result * uint64_t(value) : result + uint64_t(value);
   Type type = getResultType(op).getElementType();
   APInt bits(64, result);
-  return Elements{IntegerAttr::get(
-      type, bits.trunc(type.getIntOrFloatBitWidth()))};
+  return Elements{
+      IntegerAttr::get(type, bits.trunc(type.getIntOrFloatBitWidth()))};
 }
 
 } // namespace

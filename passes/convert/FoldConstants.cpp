@@ -84,9 +84,9 @@ onnx::ShapeOp narrowSlice(IRRewriter &rewriter, onnx::SliceOp slice) {
     return std::clamp<int64_t>(index < 0 ? index + count : index, 0, count);
   };
   int64_t start = clamp(starts->front()), end = clamp(ends->front());
-  return end > start ? createShapeOfAxes(rewriter, shape, first + start,
-                                         first + end)
-                     : onnx::ShapeOp();
+  return end > start
+             ? createShapeOfAxes(rewriter, shape, first + start, first + end)
+             : onnx::ShapeOp();
 }
 
 /// Narrows `Gather(Shape(x), i)` in the same way; a scalar index leaves a

@@ -78,17 +78,16 @@ LogicalResult lowerMean(onnx::MeanOp op, Lowering &l) {
 
 LogicalResult lowerElu(onnx::EluOp op, Lowering &l) {
   lowerWide(l, op.getX(), op.getY(), [&](TensorBuilder &t, ValueRange v) {
-    return t.select(isPositive(t, v[0]), v[0],
-                    t.mul(number(t, v[0], op.getAlpha()),
-                          expMinusOne(t, v[0])));
+    return t.select(
+        isPositive(t, v[0]), v[0],
+        t.mul(number(t, v[0], op.getAlpha()), expMinusOne(t, v[0])));
   });
   return success();
 }
 
 LogicalResult lowerSelu(onnx::SeluOp op, Lowering &l) {
   lowerWide(l, op.getX(), op.getY(), [&](TensorBuilder &t, ValueRange v) {
-    Value tail =
-        t.mul(number(t, v[0], op.getAlpha()), expMinusOne(t, v[0]));
+    Value tail = t.mul(number(t, v[0], op.getAlpha()), expMinusOne(t, v[0]));
     return t.mul(number(t, v[0], op.getGamma()),
                  t.select(isPositive(t, v[0]), v[0], tail));
   });
@@ -122,9 +121,9 @@ LogicalResult lowerPRelu(onnx::PReluOp op, Lowering &l) {
 
 LogicalResult lowerThresholdedRelu(onnx::ThresholdedReluOp op, Lowering &l) {
   lowerWide(l, op.getX(), op.getY(), [&](TensorBuilder &t, ValueRange v) {
-    Value isAbove = t.compare(arith::CmpIPredicate::sgt,
-                              arith::CmpFPredicate::OGT, v[0],
-                              number(t, v[0], op.getAlpha()));
+    Value isAbove =
+        t.compare(arith::CmpIPredicate::sgt, arith::CmpFPredicate::OGT, v[0],
+                  number(t, v[0], op.getAlpha()));
     return t.select(isAbove, v[0], number(t, v[0], 0.0));
   });
   return success();
@@ -158,9 +157,8 @@ LogicalResult lowerMish(onnx::MishOp op, Lowering &l) {
     Value size = math::AbsFOp::create(t.builder, t.loc, x);
     Value power = math::ExpOp::create(
         t.builder, t.loc, arith::NegFOp::create(t.builder, t.loc, size));
-    Value softplus =
-        t.add(t.max(x, number(t, x, 0.0)),
-              math::Log1pOp::create(t.builder, t.loc, power));
+    Value softplus = t.add(t.max(x, number(t, x, 0.0)),
+                           math::Log1pOp::create(t.builder, t.loc, power));
     return t.mul(x, math::TanhOp::create(t.builder, t.loc, softplus));
   });
   return success();
@@ -185,10 +183,9 @@ LogicalResult lowerShrink(onnx::ShrinkOp op, Lowering &l) {
                 return t.compare(arith::CmpIPredicate::slt,
                                  arith::CmpFPredicate::OLT, a, b);
               };
-              return t.select(
-                  below(x, number(t, x, -limit)), t.add(x, bias),
-                  t.select(below(number(t, x, limit), x), t.sub(x, bias),
-                           zero));
+              return t.select(below(x, number(t, x, -limit)), t.add(x, bias),
+                              t.select(below(number(t, x, limit), x),
+                                       t.sub(x, bias), zero));
             });
   return success();
 }
@@ -203,8 +200,7 @@ LogicalResult lowerFastGelu(onnx::MicrosoftFastGeluOp op, Lowering &l) {
     Value argument = t.mul(number(t, x, 0.7978845608028654),
                            t.add(x, t.mul(number(t, x, 0.044715), cube)));
     Value inner = math::TanhOp::create(t.builder, t.loc, argument);
-    return t.mul(t.mul(number(t, x, 0.5), x),
-                 t.add(number(t, x, 1.0), inner));
+    return t.mul(t.mul(number(t, x, 0.5), x), t.add(number(t, x, 1.0), inner));
   });
   return success();
 }
@@ -214,8 +210,7 @@ LogicalResult lowerBiasGelu(onnx::MicrosoftBiasGeluOp op, Lowering &l) {
             [](TensorBuilder &t, ValueRange v) {
               Value x = t.add(v[0], v[1]);
               Value inner = math::ErfOp::create(
-                  t.builder, t.loc,
-                  t.mul(x, number(t, x, 0.7071067811865476)));
+                  t.builder, t.loc, t.mul(x, number(t, x, 0.7071067811865476)));
               return t.mul(t.mul(number(t, x, 0.5), x),
                            t.add(number(t, x, 1.0), inner));
             });
@@ -236,13 +231,13 @@ LogicalResult lowerDropout(onnx::DropoutOp op, Lowering &l) {
 template <typename Op, typename ArithOp>
 LogicalResult lowerBitwise(Op op, Lowering &l) {
   Value a = l.get(op->getOperand(0)), b = l.get(op->getOperand(1));
-  l.set(op->getResult(0),
-        l.tensors.map(
-            {a, b}, getElement(a),
-            [](TensorBuilder &t, ValueRange v) -> Value {
-              return ArithOp::create(t.builder, t.loc, v[0], v[1]);
-            },
-            l.getUncertainDims(op->getOperands())));
+  l.set(op->getResult(0), l.tensors.map(
+                              {a, b}, getElement(a),
+                              [](TensorBuilder &t, ValueRange v) -> Value {
+                                return ArithOp::create(t.builder, t.loc, v[0],
+                                                       v[1]);
+                              },
+                              l.getUncertainDims(op->getOperands())));
   return success();
 }
 
@@ -250,8 +245,7 @@ LogicalResult lowerBitwiseNot(onnx::BitwiseNotOp op, Lowering &l) {
   Value x = l.get(op.getX());
   l.set(op.getY(), l.tensors.map(x, getElement(x),
                                  [](TensorBuilder &t, ValueRange v) -> Value {
-                                   Value ones =
-                                       t.constant(v[0].getType(), -1);
+                                   Value ones = t.constant(v[0].getType(), -1);
                                    return arith::XOrIOp::create(
                                        t.builder, t.loc, v[0], ones);
                                  }));

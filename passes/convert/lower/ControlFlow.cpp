@@ -116,9 +116,8 @@ LogicalResult lowerCounted(Operation *op, Lowering &l, Block &body,
   unsigned stateCount = states.size();
   if (op->getNumResults() != stateCount + outputs.size() ||
       yield->getNumOperands() != skipped + op->getNumResults())
-    return l.error() << "expected a body with "
-                     << skipped + op->getNumResults() << " results, got "
-                     << yield->getNumOperands();
+    return l.error() << "expected a body with " << skipped + op->getNumResults()
+                     << " results, got " << yield->getNumOperands();
   SmallVector<Type> types =
       llvm::map_to_vector(op->getResultTypes(), getPlainType);
   SmallVector<Value> initial;
@@ -137,9 +136,8 @@ LogicalResult lowerCounted(Operation *op, Lowering &l, Block &body,
   }
   OpBuilder::InsertionGuard guard(t.builder);
   Value turns = t.index(count);
-  auto loop =
-      scf::ForOp::create(t.builder, t.loc, t.index(0), turns, t.index(1),
-                         retypeAll(t, initial, types));
+  auto loop = scf::ForOp::create(t.builder, t.loc, t.index(0), turns,
+                                 t.index(1), retypeAll(t, initial, types));
   if (types.empty())
     loop.getBody()->getTerminator()->erase();
   t.builder.setInsertionPointToStart(loop.getBody());
@@ -206,8 +204,7 @@ LogicalResult lowerScan(onnx::ScanOp op, Lowering &l) {
   return lowerCounted(
       op, l, body, count, op->getOperands().take_front(stateCount), outputs,
       /*skipped=*/0, [&](Value turn, ValueRange states) {
-        for (auto [argument, state] :
-             llvm::zip(body.getArguments(), states))
+        for (auto [argument, state] : llvm::zip(body.getArguments(), states))
           l.set(argument, state);
         for (auto [i, input] : llvm::enumerate(inputs)) {
           Value last = t.sub(t.index(count), t.index(1));
@@ -268,25 +265,23 @@ LogicalResult lowerConditional(onnx::LoopOp op, Lowering &l) {
       t.builder.createBlock(&loop.getBefore(), {}, carried, locations);
   Value proceed = before->getArgument(1);
   if (limit)
-    proceed = arith::AndIOp::create(
-        t.builder, t.loc, proceed,
-        t.compare(arith::CmpIPredicate::slt, arith::CmpFPredicate::OLT,
-                  before->getArgument(0), limit));
+    proceed = arith::AndIOp::create(t.builder, t.loc, proceed,
+                                    t.compare(arith::CmpIPredicate::slt,
+                                              arith::CmpFPredicate::OLT,
+                                              before->getArgument(0), limit));
   scf::ConditionOp::create(t.builder, t.loc, proceed, before->getArguments());
 
   Block *after =
       t.builder.createBlock(&loop.getAfter(), {}, carried, locations);
   Value turn = after->getArgument(0);
-  l.set(body.getArgument(0),
-        t.scalar(t.convert(turn, t.builder.getI64Type())));
+  l.set(body.getArgument(0), t.scalar(t.convert(turn, t.builder.getI64Type())));
   l.set(body.getArgument(1), t.scalar(after->getArgument(1)));
   for (unsigned i = 0; i < stateCount; ++i)
     l.set(body.getArgument(i + 2), after->getArgument(i + 2));
   FailureOr<SmallVector<Value>> values = l.lowerBody(body);
   if (failed(values))
     return failure();
-  SmallVector<Value> next =
-      retypeAll(t, ArrayRef(*values).drop_front(), types);
+  SmallVector<Value> next = retypeAll(t, ArrayRef(*values).drop_front(), types);
   next.insert(next.begin(),
               {t.add(turn, t.index(1)), extractOnly(t, values->front())});
   scf::YieldOp::create(t.builder, t.loc, next);
@@ -307,9 +302,9 @@ LogicalResult lowerLoop(onnx::LoopOp op, Lowering &l) {
                      << " arguments and " << op->getNumResults() + 1
                      << " results, got " << body.getNumArguments() << " and "
                      << yield->getNumOperands();
-  bool isCounted =
-      Lowering::has(op.getM()) && alwaysHolds(op.getCond(), Value()) &&
-      alwaysHolds(yield->getOperand(0), body.getArgument(1));
+  bool isCounted = Lowering::has(op.getM()) &&
+                   alwaysHolds(op.getCond(), Value()) &&
+                   alwaysHolds(yield->getOperand(0), body.getArgument(1));
   if (!isCounted)
     return lowerConditional(op, l);
   FailureOr<Sizes> count = l.getElements(op.getM(), 1);

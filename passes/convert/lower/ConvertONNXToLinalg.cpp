@@ -81,8 +81,8 @@ struct ConvertONNXToLinalg
     unsigned count = body.getNumArguments();
     for (unsigned i = 0; i < count; ++i) {
       Value old = body.getArgument(i);
-      mapping.map(old, body.addArgument(getPlainType(old.getType()),
-                                        old.getLoc()));
+      mapping.map(old,
+                  body.addArgument(getPlainType(old.getType()), old.getLoc()));
     }
     SmallVector<Operation *> originals;
     for (Operation &op : body)
@@ -106,8 +106,9 @@ struct ConvertONNXToLinalg
   void recordDims(func::FuncOp function) {
     auto getNames = [&](Type type) -> ArrayAttr {
       auto tensor = dyn_cast<RankedTensorType>(type);
-      auto dims = tensor ? dyn_cast_or_null<onnx::DimsAttr>(tensor.getEncoding())
-                         : onnx::DimsAttr();
+      auto dims = tensor
+                      ? dyn_cast_or_null<onnx::DimsAttr>(tensor.getEncoding())
+                      : onnx::DimsAttr();
       if (!dims)
         return {};
       SmallVector<Attribute> names(dims.getSymbols().begin(),

@@ -64,8 +64,8 @@ FailureOr<OpFoldResult> countIntegers(onnx::RangeOp op, Lowering &l) {
   Value isZero = t.compare(arith::CmpIPredicate::eq, arith::CmpFPredicate::OEQ,
                            divisor, t.index(0));
   divisor = t.select(isZero, t.index(1), divisor);
-  Value count = arith::CeilDivSIOp::create(t.builder, t.loc,
-                                           t.index(distance), divisor);
+  Value count =
+      arith::CeilDivSIOp::create(t.builder, t.loc, t.index(distance), divisor);
   return OpFoldResult(t.max(count, t.index(0)));
 }
 
@@ -112,8 +112,7 @@ LogicalResult lowerTile(onnx::TileOp op, Lowering &l) {
   bool isBroadcast = true;
   for (auto [dim, repeat] : llvm::enumerate(*repeats)) {
     sizes.push_back(t.mulSizes(own[dim], atLeastZero(t, repeat)));
-    isBroadcast &=
-        type.getDimSize(dim) == 1 || isConstantIntValue(repeat, 1);
+    isBroadcast &= type.getDimSize(dim) == 1 || isConstantIntValue(repeat, 1);
   }
   sizes = l.refine(op.getOutput(), sizes);
   if (isBroadcast) {
@@ -128,12 +127,11 @@ LogicalResult lowerTile(onnx::TileOp op, Lowering &l) {
                    [&](TensorBuilder &inner, ValueRange at) {
                      SmallVector<Value> from;
                      for (auto [dim, position] : llvm::enumerate(at))
-                       from.push_back(
-                           isConstantIntValue((*repeats)[dim], 1)
-                               ? position
-                               : arith::RemUIOp::create(inner.builder,
-                                                        inner.loc, position,
-                                                        extents[dim]));
+                       from.push_back(isConstantIntValue((*repeats)[dim], 1)
+                                          ? position
+                                          : arith::RemUIOp::create(
+                                                inner.builder, inner.loc,
+                                                position, extents[dim]));
                      return inner.extract(input, from);
                    }));
   return success();
@@ -193,9 +191,8 @@ Value padByConstant(TensorBuilder &t, Value data, const Padding &padding,
   }
   Value kept = tensor::ExtractSliceOp::create(t.builder, t.loc, data, from,
                                               extents, strides);
-  return tensor::InsertSliceOp::create(t.builder, t.loc, kept,
-                                       t.fill(fill, sizes), to, extents,
-                                       strides);
+  return tensor::InsertSliceOp::create(
+      t.builder, t.loc, kept, t.fill(fill, sizes), to, extents, strides);
 }
 
 /// The position in a dimension of extent `count` that is copied to `position`.
@@ -204,8 +201,7 @@ Value getSource(TensorBuilder &t, StringRef mode, Value position, Value count) {
   Value last = t.sub(count, one);
   auto wrap = [&](Value value, Value period) {
     Value divisor = t.max(period, one);
-    Value rest =
-        arith::RemSIOp::create(t.builder, t.loc, value, divisor);
+    Value rest = arith::RemSIOp::create(t.builder, t.loc, value, divisor);
     return t.select(isBelow(t, rest, zero), t.add(rest, divisor), rest);
   };
   if (mode == "wrap")
@@ -213,8 +209,8 @@ Value getSource(TensorBuilder &t, StringRef mode, Value position, Value count) {
   if (mode == "reflect") {
     Value period = t.mul(last, t.index(2));
     Value within = wrap(position, period);
-    position = t.select(isBelow(t, last, within), t.sub(period, within),
-                        within);
+    position =
+        t.select(isBelow(t, last, within), t.sub(period, within), within);
   }
   return t.max(t.min(position, last), zero);
 }
@@ -234,16 +230,15 @@ LogicalResult lowerPad(onnx::PadOp op, Lowering &l) {
   Sizes own = t.sizes(data), sizes;
   for (auto [extent, low, high] :
        llvm::zip_equal(own, padding->low, padding->high))
-    sizes.push_back(
-        atLeastZero(t, t.addSizes(extent, t.addSizes(low, high))));
+    sizes.push_back(atLeastZero(t, t.addSizes(extent, t.addSizes(low, high))));
   sizes = l.refine(op.getOutput(), sizes);
   if (mode == "constant") {
     Value fill = t.constant(element, 0);
     if (Value given = l.get(op.getConstantValue()))
       fill = t.extract(
-          given, SmallVector<Value>(
-                     cast<RankedTensorType>(given.getType()).getRank(),
-                     t.index(0)));
+          given,
+          SmallVector<Value>(cast<RankedTensorType>(given.getType()).getRank(),
+                             t.index(0)));
     l.set(op.getOutput(), padByConstant(t, data, *padding, sizes, fill));
     return success();
   }
@@ -257,8 +252,8 @@ LogicalResult lowerPad(onnx::PadOp op, Lowering &l) {
           SmallVector<Value> from;
           for (auto [position, extent, low] :
                llvm::zip_equal(at, extents, lows))
-            from.push_back(getSource(inner, mode, inner.sub(position, low),
-                                     extent));
+            from.push_back(
+                getSource(inner, mode, inner.sub(position, low), extent));
           return inner.extract(data, from);
         }));
   return success();
@@ -283,10 +278,11 @@ LogicalResult lowerDepthToSpace(onnx::DepthToSpaceOp op, Lowering &l) {
     order = {0, 1, 4, 2, 5, 3};
   }
   Value turned = t.transpose(t.reshape(input, split), order);
-  l.set(op.getOutput(),
-        t.reshape(turned, l.refine(op.getOutput(),
-                                   {sizes[0], depth, t.mulSizes(sizes[2], block),
-                                    t.mulSizes(sizes[3], block)})));
+  l.set(
+      op.getOutput(),
+      t.reshape(turned, l.refine(op.getOutput(),
+                                 {sizes[0], depth, t.mulSizes(sizes[2], block),
+                                  t.mulSizes(sizes[3], block)})));
   return success();
 }
 
@@ -307,8 +303,8 @@ LogicalResult lowerSpaceToDepth(onnx::SpaceToDepthOp op, Lowering &l) {
       order);
   OpFoldResult depth = t.mulSizes(sizes[1], t.mulSizes(block, block));
   l.set(op.getOutput(),
-        t.reshape(turned, l.refine(op.getOutput(),
-                                   {sizes[0], depth, height, width})));
+        t.reshape(turned,
+                  l.refine(op.getOutput(), {sizes[0], depth, height, width})));
   return success();
 }
 
@@ -321,9 +317,9 @@ LogicalResult lowerEyeLike(onnx::EyeLikeOp op, Lowering &l) {
   int64_t offset = op.getK();
   l.set(op.getOutput(),
         t.generate(sizes, element, [&](TensorBuilder &inner, ValueRange at) {
-          Value isDiagonal = inner.compare(
-              arith::CmpIPredicate::eq, arith::CmpFPredicate::OEQ, at[1],
-              inner.add(at[0], inner.index(offset)));
+          Value isDiagonal =
+              inner.compare(arith::CmpIPredicate::eq, arith::CmpFPredicate::OEQ,
+                            at[1], inner.add(at[0], inner.index(offset)));
           return inner.convert(isDiagonal, element);
         }));
   return success();

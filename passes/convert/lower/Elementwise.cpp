@@ -47,8 +47,8 @@ LogicalResult
 lowerFold(Operation *op, Lowering &l,
           function_ref<Value(TensorBuilder &, Value, Value)> combine) {
   Value result = op->getResult(0);
-  Type element = cast<RankedTensorType>(getPlainType(result.getType()))
-                     .getElementType();
+  Type element =
+      cast<RankedTensorType>(getPlainType(result.getType())).getElementType();
   Value sum = l.get(op->getOperand(0));
   if (op->getNumOperands() == 1) {
     l.set(result, sum);
@@ -57,16 +57,15 @@ lowerFold(Operation *op, Lowering &l,
   SmallVector<Value> operands;
   for (Value operand : op->getOperands())
     operands.push_back(l.get(operand));
-  l.set(result,
-        l.tensors.map(
-            operands, element,
-            [&](TensorBuilder &t, ValueRange v) {
-              Value folded = v[0];
-              for (Value next : v.drop_front())
-                folded = combine(t, folded, next);
-              return folded;
-            },
-            l.getUncertainDims(op->getOperands())));
+  l.set(result, l.tensors.map(
+                    operands, element,
+                    [&](TensorBuilder &t, ValueRange v) {
+                      Value folded = v[0];
+                      for (Value next : v.drop_front())
+                        folded = combine(t, folded, next);
+                      return folded;
+                    },
+                    l.getUncertainDims(op->getOperands())));
   return success();
 }
 
@@ -112,8 +111,7 @@ Value takeSign(TensorBuilder &t, Value rest, Value divisor) {
                                        isNegative(divisor));
   Value isZero = t.compare(arith::CmpIPredicate::eq, arith::CmpFPredicate::OEQ,
                            rest, zero);
-  Value signedZero =
-      math::CopySignOp::create(t.builder, t.loc, zero, divisor);
+  Value signedZero = math::CopySignOp::create(t.builder, t.loc, zero, divisor);
   return t.select(isZero, signedZero,
                   t.select(differ, t.add(rest, divisor), rest));
 }
@@ -157,9 +155,9 @@ LogicalResult lowerPow(onnx::PowOp op, Lowering &l) {
     Value base = t.convert(v[0], wide);
     if (exponent == 0.5)
       return t.convert(math::SqrtOp::create(t.builder, t.loc, base), element);
-    return t.convert(math::PowFOp::create(t.builder, t.loc, base,
-                                          t.convert(v[1], wide)),
-                     element);
+    return t.convert(
+        math::PowFOp::create(t.builder, t.loc, base, t.convert(v[1], wide)),
+        element);
   };
   l.set(op.getZ(), l.tensors.map({x, y}, element, power,
                                  l.getUncertainDims({op.getX(), op.getY()})));
@@ -189,15 +187,15 @@ LogicalResult lowerClip(onnx::ClipOp op, Lowering &l) {
     operands.push_back(l.get(op.getMax()));
   Type element =
       cast<RankedTensorType>(operands.front().getType()).getElementType();
-  l.set(op.getOutput(), l.tensors.map(operands, element,
-                                      [&](TensorBuilder &t, ValueRange v) {
-                                        Value x = v[0];
-                                        if (hasMin)
-                                          x = t.max(x, v[1], isUnsigned);
-                                        if (hasMax)
-                                          x = t.min(x, v.back(), isUnsigned);
-                                        return x;
-                                      }));
+  l.set(op.getOutput(),
+        l.tensors.map(operands, element, [&](TensorBuilder &t, ValueRange v) {
+          Value x = v[0];
+          if (hasMin)
+            x = t.max(x, v[1], isUnsigned);
+          if (hasMax)
+            x = t.min(x, v.back(), isUnsigned);
+          return x;
+        }));
   return success();
 }
 
@@ -207,11 +205,10 @@ LogicalResult lowerConversion(Operation *op, Lowering &l) {
       cast<RankedTensorType>(getPlainType(to.getType())).getElementType();
   bool fromUnsigned = Lowering::isUnsigned(from);
   bool toUnsigned = Lowering::isUnsigned(to);
-  l.set(to, l.tensors.map(l.get(from), element,
-                          [&](TensorBuilder &t, ValueRange v) {
-                            return t.convert(v[0], element, fromUnsigned,
-                                             toUnsigned);
-                          }));
+  l.set(to, l.tensors.map(
+                l.get(from), element, [&](TensorBuilder &t, ValueRange v) {
+                  return t.convert(v[0], element, fromUnsigned, toUnsigned);
+                }));
   return success();
 }
 
@@ -225,7 +222,8 @@ LogicalResult lowerCastLike(onnx::CastLikeOp op, Lowering &l) {
 
 LogicalResult lowerNot(onnx::NotOp op, Lowering &l) {
   return lowerUnary(op, l, [](TensorBuilder &t, Value x) -> Value {
-    return arith::XOrIOp::create(t.builder, t.loc, x, t.constant(x.getType(), 1));
+    return arith::XOrIOp::create(t.builder, t.loc, x,
+                                 t.constant(x.getType(), 1));
   });
 }
 
@@ -321,10 +319,9 @@ template <typename Op>
 LogicalResult lowerPredicate(Op op, Lowering &l,
                              function_ref<Value(TensorBuilder &, Value)> test) {
   l.set(op->getResult(0),
-        l.tensors.map(l.get(op->getOperand(0)), l.tensors.builder.getI1Type(),
-                      [&](TensorBuilder &t, ValueRange v) {
-                        return test(t, v[0]);
-                      }));
+        l.tensors.map(
+            l.get(op->getOperand(0)), l.tensors.builder.getI1Type(),
+            [&](TensorBuilder &t, ValueRange v) { return test(t, v[0]); }));
   return success();
 }
 

@@ -8,7 +8,8 @@
 // `convert-onnx-to-linalg` walks a function in order and looks each operation
 // up in a table. A lowering reads the operands with `get`, computes with the
 // tensor builder and states the results with `set`; the onnx operations stay
-// until all are done, so that types with symbols and constants can be looked at.
+// until all are done, so that types with symbols and constants can be looked
+// at.
 //
 //===----------------------------------------------------------------------===//
 
@@ -95,8 +96,7 @@ class LoweringTable {
 public:
   using Function = std::function<LogicalResult(Operation *, Lowering &)>;
 
-  template <typename Op>
-  void add(LogicalResult (*lower)(Op, Lowering &)) {
+  template <typename Op> void add(LogicalResult (*lower)(Op, Lowering &)) {
     functions[Op::getOperationName()] = [lower](Operation *op, Lowering &l) {
       return lower(cast<Op>(op), l);
     };

@@ -54,11 +54,10 @@ Value convertAll(TensorBuilder &t, Value tensor, Type element,
                  bool isUnsigned) {
   if (getElement(tensor) == element)
     return tensor;
-  return t.map(tensor, element,
-               [&](TensorBuilder &inner, ValueRange arguments) {
-                 return inner.convert(arguments[0], element, isUnsigned,
-                                      isUnsigned);
-               });
+  return t.map(
+      tensor, element, [&](TensorBuilder &inner, ValueRange arguments) {
+        return inner.convert(arguments[0], element, isUnsigned, isUnsigned);
+      });
 }
 
 /// Applies `before` to each element, reduces, applies `after`. Functions and
@@ -113,8 +112,7 @@ LogicalResult lowerReduceMean(onnx::ReduceMeanOp op, Lowering &l) {
   OpFoldResult count = t.builder.getIndexAttr(1);
   for (int64_t dim : *dims)
     count = t.mulSizes(count, t.size(data, dim));
-  Value divisor =
-      t.convert(t.index(count), getAccumulator(getElement(data)));
+  Value divisor = t.convert(t.index(count), getAccumulator(getElement(data)));
   bool isUnsigned = Lowering::isUnsigned(op.getData());
   return lowerReduction(op, l, Reduction::Sum, nullptr,
                         [&](TensorBuilder &inner, Value sum) {
@@ -135,12 +133,12 @@ Value logarithm(TensorBuilder &t, Value x) {
 LogicalResult lowerReduceL1(onnx::ReduceL1Op op, Lowering &l) {
   if (Lowering::isUnsigned(op.getData()))
     return lowerReduction(op, l, Reduction::Sum);
-  return lowerReduction(
-      op, l, Reduction::Sum, [](TensorBuilder &t, Value x) -> Value {
-        if (isa<FloatType>(x.getType()))
-          return math::AbsFOp::create(t.builder, t.loc, x);
-        return math::AbsIOp::create(t.builder, t.loc, x);
-      });
+  return lowerReduction(op, l, Reduction::Sum,
+                        [](TensorBuilder &t, Value x) -> Value {
+                          if (isa<FloatType>(x.getType()))
+                            return math::AbsFOp::create(t.builder, t.loc, x);
+                          return math::AbsIOp::create(t.builder, t.loc, x);
+                        });
 }
 
 LogicalResult lowerReduceL2(onnx::ReduceL2Op op, Lowering &l) {
@@ -181,18 +179,16 @@ LogicalResult lowerReduceLogSumExp(onnx::ReduceLogSumExpOp op, Lowering &l) {
   Value powers =
       t.map({numbers, greatest}, wide,
             [](TensorBuilder &inner, ValueRange arguments) -> Value {
-              return math::ExpOp::create(
-                  inner.builder, inner.loc,
-                  inner.sub(arguments[0], arguments[1]));
+              return math::ExpOp::create(inner.builder, inner.loc,
+                                         inner.sub(arguments[0], arguments[1]));
             });
   Value sum = t.reduce(powers, *dims, Reduction::Sum, /*keep=*/true);
-  Value result =
-      t.map({sum, greatest}, element,
-            [&](TensorBuilder &inner, ValueRange arguments) {
-              return inner.convert(
-                  inner.add(logarithm(inner, arguments[0]), arguments[1]),
-                  element);
-            });
+  Value result = t.map(
+      {sum, greatest}, element,
+      [&](TensorBuilder &inner, ValueRange arguments) {
+        return inner.convert(
+            inner.add(logarithm(inner, arguments[0]), arguments[1]), element);
+      });
   if (!op.getKeepdims()) {
     Sizes extents = t.sizes(data), kept;
     for (auto [dim, extent] : llvm::enumerate(extents))

@@ -32,16 +32,15 @@ Value TensorBuilder::constant(Type type, double value) {
     return arith::ConstantOp::create(builder, loc,
                                      builder.getFloatAttr(real, value));
   return arith::ConstantOp::create(
-      builder, loc,
-      builder.getIntegerAttr(type, static_cast<int64_t>(value)));
+      builder, loc, builder.getIntegerAttr(type, static_cast<int64_t>(value)));
 }
 
 Value TensorBuilder::extreme(Type type, bool high) {
   if (auto real = dyn_cast<FloatType>(type))
     return arith::ConstantOp::create(
         builder, loc,
-        builder.getFloatAttr(
-            real, APFloat::getInf(real.getFloatSemantics(), !high)));
+        builder.getFloatAttr(real,
+                             APFloat::getInf(real.getFloatSemantics(), !high)));
   unsigned width = type.getIntOrFloatBitWidth();
   return arith::ConstantOp::create(
       builder, loc,
@@ -72,13 +71,12 @@ Value TensorBuilder::div(Value a, Value b, bool isUnsigned) {
     return arith::DivFOp::create(builder, loc, a, b);
   // Division by zero must not trap: divide by one, then discard.
   Value zero = constant(a.getType(), 0), one = constant(a.getType(), 1);
-  Value isZero = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                       b, zero);
+  Value isZero =
+      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, b, zero);
   Value divisor = select(isZero, one, b);
   Value quotient =
-      isUnsigned
-          ? arith::DivUIOp::create(builder, loc, a, divisor).getResult()
-          : arith::DivSIOp::create(builder, loc, a, divisor).getResult();
+      isUnsigned ? arith::DivUIOp::create(builder, loc, a, divisor).getResult()
+                 : arith::DivSIOp::create(builder, loc, a, divisor).getResult();
   return select(isZero, zero, quotient);
 }
 

@@ -99,13 +99,13 @@ LogicalResult lowerReshape(onnx::ReshapeOp op, Lowering &l) {
     }
   }
   // With one unknown extent, it is what remains, whatever the entry says.
-  unsigned dynamic = llvm::count_if(
-      llvm::seq<int64_t>(0, type.getRank()),
-      [&](int64_t i) { return type.isDynamicDim(i); });
+  unsigned dynamic =
+      llvm::count_if(llvm::seq<int64_t>(0, type.getRank()),
+                     [&](int64_t i) { return type.isDynamicDim(i); });
   OpFoldResult known = t.builder.getIndexAttr(1);
   for (auto [i, extent] : llvm::enumerate(sizes)) {
-    bool isUnknown = dynamic == 1 ? type.isDynamicDim(i)
-                                  : isConstantIntValue(extent, -1);
+    bool isUnknown =
+        dynamic == 1 ? type.isDynamicDim(i) : isConstantIntValue(extent, -1);
     if (isUnknown)
       continue;
     if (!getConstantIntValue(extent)) {
@@ -120,8 +120,8 @@ LogicalResult lowerReshape(onnx::ReshapeOp op, Lowering &l) {
   }
   OpFoldResult rest = t.divSizes(total, known);
   for (auto [i, extent] : llvm::enumerate(sizes)) {
-    bool isUnknown = dynamic == 1 ? type.isDynamicDim(i)
-                                  : isConstantIntValue(extent, -1);
+    bool isUnknown =
+        dynamic == 1 ? type.isDynamicDim(i) : isConstantIntValue(extent, -1);
     if (isUnknown) {
       extent = rest;
     } else if (!getConstantIntValue(extent)) {
@@ -283,8 +283,7 @@ OpFoldResult clampPosition(TensorBuilder &t, OpFoldResult position,
   std::optional<int64_t> size = getConstantIntValue(extent);
   if (value && size) {
     int64_t from = *value < 0 ? *value + *size : *value;
-    return t.builder.getIndexAttr(
-        std::min(std::max(from, low), *size + high));
+    return t.builder.getIndexAttr(std::min(std::max(from, low), *size + high));
   }
   if (value && *value == 0 && low <= 0)
     return position;
@@ -308,7 +307,8 @@ LogicalResult lowerSlice(onnx::SliceOp op, Lowering &l) {
     return failure();
   SmallVector<int64_t> axes, steps(starts->size(), 1);
   if (Lowering::has(op.getAxes())) {
-    FailureOr<SmallVector<int64_t>> given = l.getConstants(op.getAxes(), "axes");
+    FailureOr<SmallVector<int64_t>> given =
+        l.getConstants(op.getAxes(), "axes");
     if (failed(given))
       return failure();
     axes = *given;
@@ -351,10 +351,9 @@ LogicalResult lowerSlice(onnx::SliceOp op, Lowering &l) {
     // Backwards: from `start` down to just above `end`.
     std::optional<int64_t> last = getConstantIntValue(end);
     OpFoldResult from = clampPosition(t, start, extent, 0, -1);
-    OpFoldResult to =
-        last && *last < -(int64_t(1) << 62)
-            ? OpFoldResult(t.builder.getIndexAttr(-1))
-            : clampPosition(t, end, extent, -1, -1);
+    OpFoldResult to = last && *last < -(int64_t(1) << 62)
+                          ? OpFoldResult(t.builder.getIndexAttr(-1))
+                          : clampPosition(t, end, extent, -1, -1);
     OpFoldResult distance = t.subSizes(from, to);
     OpFoldResult count =
         t.divSizes(t.addSizes(distance, t.builder.getIndexAttr(-step - 1)),
@@ -369,8 +368,8 @@ LogicalResult lowerSlice(onnx::SliceOp op, Lowering &l) {
         sizes, cast<RankedTensorType>(data.getType()).getElementType(),
         [&](TensorBuilder &inner, ValueRange indices) {
           SmallVector<Value> position(indices);
-          position[*dim] = inner.add(
-              first, inner.mul(indices[*dim], inner.index(stride)));
+          position[*dim] =
+              inner.add(first, inner.mul(indices[*dim], inner.index(stride)));
           return inner.extract(source, position);
         });
   }
@@ -399,9 +398,9 @@ LogicalResult lowerSplit(onnx::SplitOp op, Lowering &l) {
     t.checkEqual(sum, extent, "Split: the sizes do not add up to the extent");
   } else {
     // All parts have one size, only the last may be smaller.
-    OpFoldResult size = t.divSizes(
-        t.addSizes(extent, t.builder.getIndexAttr(count - 1)),
-        t.builder.getIndexAttr(count));
+    OpFoldResult size =
+        t.divSizes(t.addSizes(extent, t.builder.getIndexAttr(count - 1)),
+                   t.builder.getIndexAttr(count));
     parts.assign(count - 1, size);
     parts.push_back(t.subSizes(
         extent, t.mulSizes(size, t.builder.getIndexAttr(count - 1))));

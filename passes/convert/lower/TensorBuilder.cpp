@@ -93,9 +93,8 @@ Value TensorBuilder::map(ValueRange inputs, Type element, Body body,
     for (int64_t i = 0; i < type.getRank(); ++i) {
       bool fixed = type.getDimSize(i) == 1 &&
                    !isConstantIntValue(extents[entry.shift + i], 1);
-      expressions.push_back(
-          fixed ? getAffineConstantExpr(0, context)
-                : getAffineDimExpr(entry.shift + i, context));
+      expressions.push_back(fixed ? getAffineConstantExpr(0, context)
+                                  : getAffineDimExpr(entry.shift + i, context));
     }
     operands.push_back(entry.tensor);
     maps.push_back(AffineMap::get(rank, 0, expressions, context));
@@ -113,8 +112,9 @@ Value TensorBuilder::map(ValueRange inputs, Type element, Body body,
     indirectSizes.push_back(own);
   }
   auto op = linalg::GenericOp::create(
-      builder, loc, RankedTensorType::get(
-                        getTensorType(empty(extents, element)).getShape(), element),
+      builder, loc,
+      RankedTensorType::get(getTensorType(empty(extents, element)).getShape(),
+                            element),
       operands, ValueRange{empty(extents, element)}, maps, iterators,
       [&](OpBuilder &nested, Location nestedLoc, ValueRange arguments) {
         TensorBuilder inner(nested, nestedLoc);
@@ -128,8 +128,8 @@ Value TensorBuilder::map(ValueRange inputs, Type element, Body body,
           SmallVector<Value> indices;
           Value zero = inner.index(0), one = inner.index(1);
           for (auto [i, extent] : llvm::enumerate(own)) {
-            Value position = linalg::IndexOp::create(nested, nestedLoc,
-                                                     entry.shift + i);
+            Value position =
+                linalg::IndexOp::create(nested, nestedLoc, entry.shift + i);
             Value isOne = arith::CmpIOp::create(
                 nested, nestedLoc, arith::CmpIPredicate::eq, extent, one);
             indices.push_back(inner.select(isOne, zero, position));
@@ -157,8 +157,7 @@ Value TensorBuilder::generate(ArrayRef<OpFoldResult> sizes, Type element,
                for (int64_t i = 0; i < rank; ++i)
                  indices.push_back(
                      linalg::IndexOp::create(nested, nestedLoc, i));
-               linalg::YieldOp::create(nested, nestedLoc,
-                                       body(inner, indices));
+               linalg::YieldOp::create(nested, nestedLoc, body(inner, indices));
              })
       .getResult(0);
 }
@@ -186,8 +185,8 @@ Value TensorBuilder::reshape(Value tensor, ArrayRef<OpFoldResult> sizes) {
   if (type == target && target.hasStaticShape())
     return tensor;
   if (target.getRank() == 0)
-    return scalar(extract(
-        tensor, SmallVector<Value>(type.getRank(), index(0))));
+    return scalar(
+        extract(tensor, SmallVector<Value>(type.getRank(), index(0))));
   // By way of one dimension; canonicalisation finds the shorter way.
   if (type.getRank() == 0) {
     SmallVector<ReassociationIndices> none;
@@ -213,11 +212,11 @@ Value TensorBuilder::reshape(Value tensor, ArrayRef<OpFoldResult> sizes) {
     tensor = retype(tensor,
                     RankedTensorType::get({target.getNumElements()}, element));
   else if (getTensorType(tensor).hasStaticShape())
-    tensor = retype(tensor,
-                    RankedTensorType::get({ShapedType::kDynamic}, element));
-  return tensor::ExpandShapeOp::create(
-      builder, loc, target, tensor, SmallVector<ReassociationIndices>{all},
-      sizes);
+    tensor =
+        retype(tensor, RankedTensorType::get({ShapedType::kDynamic}, element));
+  return tensor::ExpandShapeOp::create(builder, loc, target, tensor,
+                                       SmallVector<ReassociationIndices>{all},
+                                       sizes);
 }
 
 Value TensorBuilder::insertUnit(Value tensor, int64_t dim) {
@@ -234,7 +233,8 @@ Value TensorBuilder::dropUnit(Value tensor, int64_t dim) {
 
 Value TensorBuilder::transpose(Value tensor, ArrayRef<int64_t> permutation) {
   Sizes extents = sizes(tensor);
-  Sizes permuted = llvm::map_to_vector(permutation, [&](int64_t i) { return extents[i]; });
+  Sizes permuted =
+      llvm::map_to_vector(permutation, [&](int64_t i) { return extents[i]; });
   Value target = empty(permuted, getTensorType(tensor).getElementType());
   return linalg::TransposeOp::create(builder, loc, tensor, target, permutation)
       ->getResult(0);
@@ -261,7 +261,8 @@ Value TensorBuilder::concat(ValueRange tensors, int64_t dim) {
   for (Value tensor : tensors.drop_front())
     extents[dim] = addSizes(extents[dim], size(tensor, dim));
   int64_t rank = extents.size();
-  Value result = empty(extents, getTensorType(tensors.front()).getElementType());
+  Value result =
+      empty(extents, getTensorType(tensors.front()).getElementType());
   Sizes offsets(rank, builder.getIndexAttr(0));
   Sizes strides(rank, builder.getIndexAttr(1));
   for (Value tensor : tensors) {
@@ -276,9 +277,10 @@ Value TensorBuilder::broadcast(Value tensor, ArrayRef<OpFoldResult> sizes,
                                ArrayRef<int64_t> uncertain) {
   // A second operand without data gives the loops their extents.
   Value shape = empty(sizes, builder.getI1Type());
-  return map({tensor, shape}, getTensorType(tensor).getElementType(),
-             [](TensorBuilder &, ValueRange arguments) { return arguments[0]; },
-             uncertain);
+  return map(
+      {tensor, shape}, getTensorType(tensor).getElementType(),
+      [](TensorBuilder &, ValueRange arguments) { return arguments[0]; },
+      uncertain);
 }
 
 Value TensorBuilder::reduce(Value tensor, ArrayRef<int64_t> dims,
@@ -300,10 +302,10 @@ Value TensorBuilder::reduce(Value tensor, ArrayRef<int64_t> dims,
     kept.push_back(extents[i]);
     expressions.push_back(builder.getAffineDimExpr(i));
   }
-  Value neutral = kind == Reduction::Sum       ? constant(accumulator, 0)
-                  : kind == Reduction::Product ? constant(accumulator, 1)
-                                               : extreme(accumulator,
-                                                         kind == Reduction::Min);
+  Value neutral = kind == Reduction::Sum ? constant(accumulator, 0)
+                  : kind == Reduction::Product
+                      ? constant(accumulator, 1)
+                      : extreme(accumulator, kind == Reduction::Min);
   if (isUnsigned && kind == Reduction::Max)
     neutral = constant(accumulator, 0);
   if (isUnsigned && kind == Reduction::Min)
@@ -351,32 +353,33 @@ Value TensorBuilder::softmax(Value tensor, int64_t dim) {
   Value wide = cast(tensor, getAccumulator(element));
   Type type = getAccumulator(element);
   Value greatest = reduce(wide, dim, Reduction::Max, /*keep=*/true);
-  Value powers = map({wide, greatest}, type,
-                     [](TensorBuilder &inner, ValueRange arguments) -> Value {
-                       Value distance = inner.sub(arguments[0], arguments[1]);
-                       return math::ExpOp::create(inner.builder, inner.loc,
-                                                  distance);
-                     });
+  Value powers =
+      map({wide, greatest}, type,
+          [](TensorBuilder &inner, ValueRange arguments) -> Value {
+            Value distance = inner.sub(arguments[0], arguments[1]);
+            return math::ExpOp::create(inner.builder, inner.loc, distance);
+          });
   Value sum = reduce(powers, dim, Reduction::Sum, /*keep=*/true);
-  Value result = map({powers, sum}, type,
-                     [](TensorBuilder &inner, ValueRange arguments) {
-                       return inner.div(arguments[0], arguments[1]);
-                     });
+  Value result =
+      map({powers, sum}, type, [](TensorBuilder &inner, ValueRange arguments) {
+        return inner.div(arguments[0], arguments[1]);
+      });
   return cast(result, element);
 }
 
 Value TensorBuilder::matmul(Value a, Value b) {
   Type element = getTensorType(a).getElementType();
   Type accumulator = getAccumulator(element);
-  int64_t rankA = getTensorType(a).getRank(), rankB = getTensorType(b).getRank();
+  int64_t rankA = getTensorType(a).getRank(),
+          rankB = getTensorType(b).getRank();
   Value zero = constant(accumulator, 0);
   if (rankB == 2) {
     // Leading dimensions of `a` are rows.
     Sizes extents = sizes(a);
     Value rows = a;
     if (rankA > 2)
-      rows = reshape(a, {product(ArrayRef(extents).drop_back()),
-                         extents.back()});
+      rows =
+          reshape(a, {product(ArrayRef(extents).drop_back()), extents.back()});
     Value init = fill(zero, {size(rows, 0), size(b, 1)});
     Value result = linalg::MatmulOp::create(builder, loc, ValueRange{rows, b},
                                             ValueRange{init})
@@ -397,29 +400,29 @@ Value TensorBuilder::matmul(Value a, Value b) {
       int64_t mine = i - (batchRank + 2 - rank);
       int64_t theirs = i - (batchRank + 2 - otherRank);
       bool unit = mine < 0 || isConstantIntValue(own[mine], 1);
-      bool expand = unit && theirs >= 0 &&
-                    getTensorType(other).getDimSize(theirs) != 1;
+      bool expand =
+          unit && theirs >= 0 && getTensorType(other).getDimSize(theirs) != 1;
       changed |= expand;
-      extents.push_back(expand ? size(other, theirs)
-                               : (mine < 0 ? OpFoldResult(builder.getIndexAttr(
-                                                 1))
-                                           : own[mine]));
+      extents.push_back(
+          expand
+              ? size(other, theirs)
+              : (mine < 0 ? OpFoldResult(builder.getIndexAttr(1)) : own[mine]));
     }
     Sizes full = extents;
     full.append(own.end() - 2, own.end());
     if (changed)
       value = broadcast(value, full);
     OpFoldResult batch = product(extents);
-    return std::make_pair(
-        reshape(value, {batch, own[rank - 2], own[rank - 1]}), extents);
+    return std::make_pair(reshape(value, {batch, own[rank - 2], own[rank - 1]}),
+                          extents);
   };
   auto [flatA, extentsA] = batched(a, b);
   auto [flatB, extentsB] = batched(b, a);
   Sizes result = {size(flatA, 0), size(flatA, 1), size(flatB, 2)};
-  Value product = linalg::BatchMatmulOp::create(
-                      builder, loc, ValueRange{flatA, flatB},
-                      ValueRange{fill(zero, result)})
-                      .getResult(0);
+  Value product =
+      linalg::BatchMatmulOp::create(builder, loc, ValueRange{flatA, flatB},
+                                    ValueRange{fill(zero, result)})
+          .getResult(0);
   Sizes extents = extentsA;
   extents.append({result[1], result[2]});
   return cast(reshape(product, extents), element);

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The vocabulary in which the lowerings of ONNX operators are written: numpy'"'"'s
+// The vocabulary in which the lowerings of ONNX operators are written: numpy's
 // operations on ranked tensors with dynamic extents, each a few linalg, tensor
 // and arith operations.
 //
@@ -27,7 +27,8 @@ enum class Reduction { Sum, Product, Max, Min };
 
 class TensorBuilder {
 public:
-  TensorBuilder(OpBuilder &builder, Location loc) : builder(builder), loc(loc) {}
+  TensorBuilder(OpBuilder &builder, Location loc)
+      : builder(builder), loc(loc) {}
 
   /// Computes one element from one element of each input.
   using Body = function_ref<Value(TensorBuilder &, ValueRange)>;
@@ -56,7 +57,7 @@ public:
   Value compare(arith::CmpIPredicate integer, arith::CmpFPredicate real,
                 Value a, Value b);
   Value select(Value condition, Value yes, Value no);
-  /// Conversion of numbers as in ONNX'"'"'s Cast.
+  /// Conversion of numbers as in ONNX's Cast.
   Value convert(Value value, Type type, bool fromUnsigned = false,
                 bool toUnsigned = false);
   /// 1 / (1 + exp(-x)) without overflow.
@@ -88,7 +89,7 @@ public:
   Value scalar(Value element); ///< A tensor of rank 0.
   Value extract(Value tensor, ValueRange indices = {});
 
-  /// Element by element with numpy'"'"'s broadcasting. A dynamic extent is taken to
+  /// Element by element with numpy's broadcasting. A dynamic extent is taken to
   /// equal the extents it meets, except in the dimensions (of the result)
   /// listed in `uncertain`, where it may also be 1.
   Value map(ValueRange inputs, Type element, Body body,
