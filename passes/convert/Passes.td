@@ -54,7 +54,9 @@ def RaiseExperts : Pass<"moe-raise-experts"> {
     `moe.experts` on a `moe.assign` of the ids and weights that the router computes (see `moe-raise-routers`):
 
     - `com.microsoft.MoE`, attribute by attribute;
-    - gathered matrices and one batched product for all assignments (`batched_mm`).
+    - gathered matrices and one batched product for all assignments (`batched_mm`);
+    - a sum of experts that each see all tokens, with weights that are zero where a token did not choose the expert.
+      Rows that were not chosen are no longer computed: infinities and NaN in them no longer reach the sum.
 
     Gate and up projections may be stored separately, side by side or interleaved; they become views.
 

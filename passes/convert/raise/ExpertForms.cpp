@@ -20,6 +20,22 @@ static Value buildConstant(OpBuilder &builder, Location loc,
                                   DenseIntElementsAttr::get(type, values));
 }
 
+Value moe::stackVectors(OpBuilder &builder, Location loc,
+                        ArrayRef<Value> vectors) {
+  RankedTensorType type = getTensorType(vectors.front());
+  int64_t count = vectors.size(), extent = type.getDimSize(0);
+  Value axis = buildConstant(builder, loc, 0);
+  SmallVector<Value> rows;
+  for (Value vector : vectors)
+    rows.push_back(onnx::UnsqueezeOp::create(
+        builder, loc, RankedTensorType::get({1, extent}, type.getElementType()),
+        vector, axis));
+  return onnx::ConcatOp::create(
+      builder, loc,
+      RankedTensorType::get({count, extent}, type.getElementType()), rows,
+      builder.getI64IntegerAttr(0));
+}
+
 Value moe::asMatrix(OpBuilder &builder, Location loc, Value value) {
   RankedTensorType type = getTensorType(value);
   if (type.getRank() == 2)
@@ -127,8 +143,7 @@ LogicalResult moe::buildExperts(Value result, const ExpertsMatch &match) {
       buildWeights(match.down), match.gate ? match.gate->bias : Value(),
       match.up.bias, match.down.bias, match.activation,
       ApplyWeightAttr::get(builder.getContext(), ApplyWeight::Output));
-  Value restored =
-      restoreShape(builder, loc, op.getResult(), result, match.x);
+  Value restored = restoreShape(builder, loc, op.getResult(), result, match.x);
   result.replaceAllUsesWith(restored);
   return success();
 }

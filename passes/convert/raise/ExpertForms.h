@@ -38,7 +38,8 @@ struct Miss {
   std::string reason;
 };
 
-/// A linear map cut to a part of its outputs; fails where strides cannot say so.
+/// A linear map cut to a part of its outputs; fails where strides cannot say
+/// so.
 std::optional<ExpertLinear> cutOutputs(OpBuilder &builder,
                                        const ExpertLinear &linear,
                                        const LastDimSlice &slice);
@@ -49,6 +50,9 @@ LogicalResult buildExperts(Value result, const ExpertsMatch &match);
 /// `value` as a matrix with rows of its last dimension.
 Value asMatrix(OpBuilder &builder, Location loc, Value value);
 
+/// Equal vectors as the rows of a matrix.
+Value stackVectors(OpBuilder &builder, Location loc, ArrayRef<Value> vectors);
+
 // The forms. Each returns whether it replaced the block that ends in the given
 // operation; `miss` says what was wrong with one that nearly fits.
 
@@ -58,6 +62,20 @@ LogicalResult raiseMicrosoftMoE(onnx::MicrosoftMoEOp op,
                                 std::optional<Miss> &miss);
 /// Gathered weights: one batched product for all assignments.
 bool raiseBatched(onnx::ReduceSumOp op, std::optional<Miss> &miss);
+
+/// One expert on all tokens, with a weight for each that may be zero.
+struct DenseLane {
+  int64_t expert = 0;
+  Value ids, weights, output;
+};
+/// A running sum of experts.
+struct DenseSum {
+  Value result;
+  SmallVector<DenseLane> lanes;
+};
+/// The longest sums, in one sweep.
+SmallVector<DenseSum> findDenseSums(Operation *root);
+bool raiseDense(const DenseSum &sum, std::optional<Miss> &miss);
 
 } // namespace mlir::moe
 

@@ -34,6 +34,14 @@ struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
     for (Operation *anchor : anchors)
       if (failed(raise(anchor)))
         return signalPassFailure();
+    for (const DenseSum &sum : findDenseSums(getOperation())) {
+      std::optional<Miss> miss;
+      Location loc = sum.result.getLoc();
+      if (raiseDense(sum, miss))
+        report(loc, "dense experts");
+      else
+        report(loc, *miss);
+    }
   }
 
   static LogicalResult raise(Operation *anchor) {
@@ -48,10 +56,14 @@ struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
       report(loc, "batched experts");
     }
     if (miss)
-      remark::missed(loc, getOptions("experts not recognised"))
-          << remark::metric("nearest form", miss->form)
-          << remark::metric("reason", miss->reason);
+      report(loc, *miss);
     return success();
+  }
+
+  static void report(Location loc, const Miss &miss) {
+    remark::missed(loc, getOptions("experts not recognised"))
+        << remark::metric("nearest form", miss.form)
+        << remark::metric("reason", miss.reason);
   }
 
   static void report(Location loc, StringRef form) {
