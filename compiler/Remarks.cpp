@@ -76,7 +76,8 @@ private:
 
 LogicalResult moe::collectRemarks(MLIRContext &context, RemarkList &remarks) {
   remark::RemarkCategories categories;
-  categories.all = ".*";
+  categories.passed = categories.missed = ".*";
+  categories.failed = categories.analysis = ".*";
   return remark::enableOptimizationRemarks(
       context, std::make_unique<Collector>(remarks),
       std::make_unique<remark::RemarkEmittingPolicyAll>(), categories);
