@@ -197,7 +197,17 @@ struct LowerToKern : public moe::impl::LowerToKernBase<LowerToKern> {
                  MatmulPattern<linalg::BatchMatmulOp>, FusedFFNPattern>(
         &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
+    getOperation()->walk([](linalg::LinalgOp op) {
+      if (isa<linalg::MatmulOp, linalg::BatchMatmulOp>(op.getOperation()))
+        remark::missed(op.getLoc(),
+                       remark::RemarkOpts::name("product left to plain loops")
+                           .category("moe-lower-to-kern"))
+            << remark::reason("expected f32, f16 or bf16 and a sum in f32, "
+                              "got {0} and {1}",
+                              op->getOperand(0).getType(),
+                              op.getDpsInits()[0].getType());
+    });
   }
 };
 

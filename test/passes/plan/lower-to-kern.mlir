@@ -1,4 +1,10 @@
 // RUN: moe-opt %s -moe-lower-to-kern -canonicalize | FileCheck %s
+// RUN: moe-opt %s -moe-lower-to-kern -remarks-filter=moe-lower-to-kern 2>&1 | FileCheck %s --check-prefix=REMARK
+
+// Tests that a product without a kernel is reported.
+
+// REMARK-COUNT-1: product left to plain loops{{.*}}tensor<4x8xi32>
+// REMARK-NOT: product left to plain loops
 
 // Tests that a product whose destination is zero overwrites it.
 
