@@ -55,6 +55,7 @@ def RaiseExperts : Pass<"moe-raise-experts"> {
 
     - `com.microsoft.MoE`, attribute by attribute;
     - gathered matrices and one batched product for all assignments (`batched_mm`);
+    - rows sorted by expert, with one product for the rows of each expert (`grouped_mm`);
     - a sum of experts that each see all tokens, with weights that are zero where a token did not choose the expert.
       Rows that were not chosen are no longer computed: infinities and NaN in them no longer reach the sum.
 

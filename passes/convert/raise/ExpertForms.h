@@ -62,6 +62,8 @@ LogicalResult raiseMicrosoftMoE(onnx::MicrosoftMoEOp op,
                                 std::optional<Miss> &miss);
 /// Gathered weights: one batched product for all assignments.
 bool raiseBatched(onnx::ReduceSumOp op, std::optional<Miss> &miss);
+/// Rows sorted by expert, one product for each expert's rows.
+bool raiseGrouped(onnx::ReduceSumOp op, std::optional<Miss> &miss);
 
 /// One expert on all tokens, with a weight for each that may be zero.
 struct DenseLane {

@@ -54,6 +54,8 @@ struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
         report(loc, "com.microsoft.MoE");
     } else if (raiseBatched(cast<onnx::ReduceSumOp>(anchor), miss)) {
       report(loc, "batched experts");
+    } else if (raiseGrouped(cast<onnx::ReduceSumOp>(anchor), miss)) {
+      report(loc, "grouped experts");
     }
     if (miss)
       report(loc, *miss);
