@@ -129,4 +129,18 @@ def ConvertONNXToLinalg : Pass<"convert-onnx-to-linalg", "::mlir::ModuleOp"> {
   ];
 }
 
+def VerifyConverted : Pass<"moe-verify-converted"> {
+  let summary = "checks that the onnx dialect is gone";
+  let description = [{
+    The gate behind the convert stage: an error for every onnx operator, and for every tensor without a rank or with
+    symbols or signs in its type.
+
+    ```mlir
+    func.func @main(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+      return %x : tensor<?x64xf32>
+    }
+    ```
+  }];
+}
+
 #endif // PASSES_CONVERT_PASSES_TD

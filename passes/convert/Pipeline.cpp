@@ -24,6 +24,7 @@ void moe::buildConvertPipeline(OpPassManager &manager) {
   manager.addPass(createConvertONNXToLinalg());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
+  manager.addPass(createVerifyConverted());
 }
 
 void moe::registerConvertPipelines() {
