@@ -110,8 +110,8 @@ private:
       return success();
     for (const CollectedRemark &remark : remarks)
       if (remark.kind == "missed")
-        return emitError(NameLoc::get(
-                   StringAttr::get(&context, remark.location)))
+        return emitError(
+                   NameLoc::get(StringAttr::get(&context, remark.location)))
                << remark.message;
     return success();
   }
@@ -144,8 +144,7 @@ private:
     artifact.codeObjects = std::move(code);
     for (const CollectedRemark &remark : remarks)
       if (remark.kind == "passed")
-        artifact.fusedBlocks.push_back(remark.location + ": " +
-                                       remark.message);
+        artifact.fusedBlocks.push_back(remark.location + ": " + remark.message);
     // What the phases leave of the whole.
     if (options.onProgress)
       artifact.onProgress = [&](uint64_t written, uint64_t total) {

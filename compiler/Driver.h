@@ -50,8 +50,7 @@ struct CompileOptions {
 
 /// Compiles a model. Errors are emitted as diagnostics of `context`; nothing is
 /// left at `outputPath` after a failure.
-LogicalResult compileModel(const CompileOptions &options,
-                           MLIRContext &context);
+LogicalResult compileModel(const CompileOptions &options, MLIRContext &context);
 
 } // namespace mlir::moe
 

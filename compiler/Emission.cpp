@@ -52,8 +52,8 @@ std::unique_ptr<llvm::TargetMachine> createTargetMachine(Location loc,
     return nullptr;
   }
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, isa, /*Features=*/"", llvm::TargetOptions(),
-      llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default));
+      triple, isa, /*Features=*/"", llvm::TargetOptions(), llvm::Reloc::PIC_,
+      std::nullopt, llvm::CodeGenOptLevel::Default));
 }
 
 /// Lets LLVM use the whole width of the registers that `isa` has.
@@ -123,10 +123,16 @@ LogicalResult link(Location loc, StringRef object, StringRef script,
                    StringRef output) {
   std::string versionScript = ("--version-script=" + script).str();
   std::string input = object.str(), target = output.str();
-  SmallVector<const char *> arguments = {
-      "ld.lld",         "-shared", versionScript.c_str(), "--build-id=none",
-      "--strip-debug",  "-z",      "now",                 "-o",
-      target.c_str(),   input.c_str()};
+  SmallVector<const char *> arguments = {"ld.lld",
+                                         "-shared",
+                                         versionScript.c_str(),
+                                         "--build-id=none",
+                                         "--strip-debug",
+                                         "-z",
+                                         "now",
+                                         "-o",
+                                         target.c_str(),
+                                         input.c_str()};
   std::string messages;
   llvm::raw_string_ostream stream(messages);
   lld::Result result = lld::lldMain(arguments, llvm::nulls(), stream,

@@ -16,8 +16,7 @@ using namespace mlir::moe;
 
 LLVM_YAML_IS_DOCUMENT_LIST_VECTOR(CollectedRemark)
 
-template <>
-struct llvm::yaml::MappingTraits<CollectedRemark> {
+template <> struct llvm::yaml::MappingTraits<CollectedRemark> {
   static void mapping(IO &io, CollectedRemark &remark) {
     io.mapRequired("kind", remark.kind);
     io.mapRequired("pass", remark.category);

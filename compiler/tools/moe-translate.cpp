@@ -20,12 +20,10 @@ int main(int argc, char **argv) {
       "import-onnx", "import an ONNX model (.onnx, .onnxtxt)",
       [](llvm::SourceMgr &sources, MLIRContext *context) {
         // The importer reads the file itself: weights refer to its folder.
-        StringRef path =
-            sources.getMemoryBuffer(sources.getMainFileID())
-                ->getBufferIdentifier();
+        StringRef path = sources.getMemoryBuffer(sources.getMainFileID())
+                             ->getBufferIdentifier();
         return OwningOpRef<Operation *>(
-            onnx::importModel(path, *context, onnx::ImportOptions())
-                .release());
+            onnx::importModel(path, *context, onnx::ImportOptions()).release());
       },
       [](DialectRegistry &registry) { moe::registerDialects(registry); });
   return failed(mlirTranslateMain(argc, argv, "moe-translate"));

@@ -97,7 +97,9 @@ Attribute ViewAttr::parse(AsmParser &parser, Type) {
   int64_t offset;
   Type element;
   SmallVector<int64_t> strides;
-  auto parseStride = [&] { return parser.parseInteger(strides.emplace_back()); };
+  auto parseStride = [&] {
+    return parser.parseInteger(strides.emplace_back());
+  };
   if (parser.parseLess() || parser.parseString(&file) || parser.parseComma() ||
       parser.parseKeyword("offset") || parser.parseEqual() ||
       parser.parseInteger(offset) || parser.parseComma() ||

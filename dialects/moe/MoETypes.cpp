@@ -39,8 +39,8 @@ Type RoutingType::parse(AsmParser &parser) {
         << "expected tokens x slots, got " << shape.size() << " dimensions";
     return {};
   }
-  return parser.getChecked<RoutingType>(parser.getContext(), shape[0],
-                                        shape[1], experts);
+  return parser.getChecked<RoutingType>(parser.getContext(), shape[0], shape[1],
+                                        experts);
 }
 
 void RoutingType::print(AsmPrinter &printer) const {

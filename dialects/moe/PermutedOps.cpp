@@ -55,9 +55,8 @@ LogicalResult PermuteOp::verify() {
                            tokens * slots, "rows", getExtent(getRows(), 0))))
     return failure();
   // permute_c2
-  return verifyExtents(*this, "number of offsets", "experts",
-                       getExperts() + 1, "offsets",
-                       getExtent(getOffsets(), 0));
+  return verifyExtents(*this, "number of offsets", "experts", getExperts() + 1,
+                       "offsets", getExtent(getOffsets(), 0));
 }
 
 LogicalResult GroupedMatmulOp::verify() {
@@ -67,9 +66,9 @@ LogicalResult GroupedMatmulOp::verify() {
       failed(verifyExtents(*this, "number of offsets", "weights", experts + 1,
                            "offsets", getExtent(getOffsets(), 0))))
     return failure();
-  if (getBias() && failed(verifyExtents(*this, "number of experts", "bias",
-                                        getExtent(getBias(), 0), "weights",
-                                        experts)))
+  if (getBias() &&
+      failed(verifyExtents(*this, "number of experts", "bias",
+                           getExtent(getBias(), 0), "weights", experts)))
     return failure();
   // grouped_matmul_c2
   if (failed(verifyExtents(*this, "inner width", "x", getExtent(getX(), 1),

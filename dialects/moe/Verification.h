@@ -27,8 +27,7 @@ LogicalResult verifyBiases(Operation *op, Value gate, Value up, Value down,
                            Value gateBias, Value upBias, Value downBias);
 
 /// The constraints of `moe.route` and `moe.route_permute` on their attributes.
-template <typename Op>
-LogicalResult verifyRouter(Op op) {
+template <typename Op> LogicalResult verifyRouter(Op op) {
   int64_t experts = getExtent(op.getLogits(), 1);
   // route_c2
   if (ShapedType::isDynamic(experts))
@@ -38,8 +37,8 @@ LogicalResult verifyRouter(Op op) {
   int64_t topK = op.getTopK();
   // route_c1
   if (topK < 1 || topK > experts)
-    return op.emitOpError() << "expected 'top_k' in [1, " << experts
-                            << "], got " << topK;
+    return op.emitOpError()
+           << "expected 'top_k' in [1, " << experts << "], got " << topK;
   // route_c3
   for (auto [name, value] :
        {std::make_pair("select_bias", op.getSelectBias()),
@@ -60,8 +59,8 @@ LogicalResult verifyRouter(Op op) {
                             << " groups to keep, got " << keep;
   if (keep * (experts / count) < topK)
     return op.emitOpError()
-           << "expected at least " << topK << " experts in the kept groups, got "
-           << keep * (experts / count);
+           << "expected at least " << topK
+           << " experts in the kept groups, got " << keep * (experts / count);
   if (groups.getScore() == GroupScore::Top2Sum && experts / count < 2)
     return op.emitOpError()
            << "expected at least 2 experts per group for 'top2_sum', got "

@@ -41,10 +41,11 @@ LogicalResult
 DimsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type,
                          function_ref<InFlightDiagnostic()> emitError) const {
   if (getSymbols().size() != shape.size())
-    return emitError() << "expected one symbol for each of the "
-                       << shape.size() << " dimensions, got "
-                       << getSymbols().size();
+    return emitError() << "expected one symbol for each of the " << shape.size()
+                       << " dimensions, got " << getSymbols().size();
   return success();
 }
 
-OpFoldResult NoValueOp::fold(FoldAdaptor) { return UnitAttr::get(getContext()); }
+OpFoldResult NoValueOp::fold(FoldAdaptor) {
+  return UnitAttr::get(getContext());
+}

@@ -13,10 +13,10 @@
 
 #include "frontends/onnx/ModelFile.h"
 
-#include "llvm/ADT/SmallVector.h"
-#include "llvm/ADT/StringRef.h"
 #include "onnx/defs/schema.h"
 #include "onnx/defs/shape_inference.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
 
 using ::onnx::InferenceContext;
 using ::onnx::OpSchema;
@@ -207,8 +207,8 @@ void addParameters(OpSchema &schema, llvm::StringRef names, bool inputs) {
   llvm::SmallVector<llvm::StringRef> words;
   names.split(words, ' ', -1, /*KeepEmpty=*/false);
   for (auto [i, word] : llvm::enumerate(words)) {
-    auto option = word.consume_back("?") ? OpSchema::Optional
-                                         : OpSchema::Single;
+    auto option =
+        word.consume_back("?") ? OpSchema::Optional : OpSchema::Single;
     std::string type = (inputs ? "I" : "O") + std::to_string(i);
     if (inputs)
       schema.Input(i, word.str(), "", type, option);
@@ -219,8 +219,8 @@ void addParameters(OpSchema &schema, llvm::StringRef names, bool inputs) {
 }
 
 void registerAll() {
-  ::onnx::OpSchemaRegistry::DomainToVersionRange::Instance()
-      .AddDomainToVersion(kMicrosoft, 1, 1);
+  ::onnx::OpSchemaRegistry::DomainToVersionRange::Instance().AddDomainToVersion(
+      kMicrosoft, 1, 1);
   for (const Signature &signature : kSignatures) {
     OpSchema schema(signature.name, __FILE__, __LINE__);
     schema.SetDomain(signature.domain).SinceVersion(1);

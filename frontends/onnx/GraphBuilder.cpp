@@ -14,10 +14,10 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Diagnostics.h"
+#include "onnx/defs/schema.h"
 #include "llvm/ADT/ScopedHashTable.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
-#include "onnx/defs/schema.h"
 
 using namespace mlir;
 using namespace mlir::onnx;
@@ -203,8 +203,7 @@ LogicalResult GraphBuilder::buildBody(const ::onnx::GraphProto &graph) {
 
 LogicalResult
 GraphBuilder::buildInitializer(const ::onnx::TensorProto &tensor) {
-  Location location =
-      NameLoc::get(StringAttr::get(context, tensor.name()));
+  Location location = NameLoc::get(StringAttr::get(context, tensor.name()));
   FailureOr<Value> value = buildTensor(tensor, tensor.name(), location);
   if (failed(value))
     return failure();
@@ -228,9 +227,9 @@ FailureOr<Value> GraphBuilder::buildTensor(const ::onnx::TensorProto &tensor,
     SmallVector<int64_t> strides(type->getRank(), 1);
     for (int64_t i = type->getRank() - 1; i > 0; --i)
       strides[i - 1] = strides[i] * type->getDimSize(i);
-    auto view = moe::ViewAttr::get(
-        context, builder.getStringAttr((*place)->file), (*place)->offset,
-        type->getElementType(), strides);
+    auto view =
+        moe::ViewAttr::get(context, builder.getStringAttr((*place)->file),
+                           (*place)->offset, type->getElementType(), strides);
     return moe::WeightOp::create(builder, location, *type,
                                  builder.getStringAttr(name),
                                  builder.getArrayAttr({view}))
@@ -284,9 +283,9 @@ LogicalResult GraphBuilder::addOperands(const ::onnx::NodeProto &node,
     state.operands.push_back(value);
   }
   // Trailing optional operands may be left out altogether.
-  bool variadic = schema && !schema->inputs().empty() &&
-                  schema->inputs().back().GetOption() ==
-                      ::onnx::OpSchema::Variadic;
+  bool variadic =
+      schema && !schema->inputs().empty() &&
+      schema->inputs().back().GetOption() == ::onnx::OpSchema::Variadic;
   if (schema && !variadic)
     while (state.operands.size() < schema->inputs().size())
       state.operands.push_back(getNoValue(state.location));
@@ -308,9 +307,9 @@ LogicalResult GraphBuilder::addResults(const ::onnx::NodeProto &node,
              << "' cannot be inferred; export the model with static ranks";
     state.types.push_back(type);
   }
-  bool variadic = schema && !schema->outputs().empty() &&
-                  schema->outputs().back().GetOption() ==
-                      ::onnx::OpSchema::Variadic;
+  bool variadic =
+      schema && !schema->outputs().empty() &&
+      schema->outputs().back().GetOption() == ::onnx::OpSchema::Variadic;
   if (schema && !variadic)
     while (state.types.size() < schema->outputs().size())
       state.types.push_back(builder.getNoneType());
@@ -365,9 +364,8 @@ GraphBuilder::buildAttribute(const ::onnx::AttributeProto &attribute,
   case ::onnx::AttributeProto::STRING:
     return Attribute(builder.getStringAttr(attribute.s()));
   case ::onnx::AttributeProto::INTS:
-    return Attribute(builder.getDenseI64ArrayAttr(
-        SmallVector<int64_t>(attribute.ints().begin(),
-                             attribute.ints().end())));
+    return Attribute(builder.getDenseI64ArrayAttr(SmallVector<int64_t>(
+        attribute.ints().begin(), attribute.ints().end())));
   case ::onnx::AttributeProto::FLOATS:
     return Attribute(builder.getDenseF32ArrayAttr(SmallVector<float>(
         attribute.floats().begin(), attribute.floats().end())));
@@ -429,8 +427,9 @@ LogicalResult GraphBuilder::buildRegions(const ::onnx::NodeProto &node,
 } // namespace
 
 LogicalResult mlir::onnx::buildGraph(const ::onnx::ModelProto &model,
-                               StringRef folder, const ImportOptions &options,
-                               WeightLocator &locator, ModuleOp module) {
+                                     StringRef folder,
+                                     const ImportOptions &options,
+                                     WeightLocator &locator, ModuleOp module) {
   return GraphBuilder(folder, options, locator, module.getContext())
       .buildMain(model.graph(), module);
 }

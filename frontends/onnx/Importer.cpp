@@ -18,8 +18,9 @@
 
 using namespace mlir;
 
-OwningOpRef<ModuleOp> mlir::onnx::importModel(StringRef path, MLIRContext &context,
-                                        const ImportOptions &options) {
+OwningOpRef<ModuleOp> mlir::onnx::importModel(StringRef path,
+                                              MLIRContext &context,
+                                              const ImportOptions &options) {
   context.loadDialect<ONNXDialect, moe::MoEDialect, func::FuncDialect>();
   Location location = FileLineColLoc::get(&context, path, 0, 0);
   ::onnx::ModelProto model;

@@ -8,13 +8,13 @@
 #include "frontends/onnx/ModelFile.h"
 
 #include "mlir/IR/Diagnostics.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MemoryBuffer.h"
 #include "onnx/checker.h"
 #include "onnx/defs/parser.h"
 #include "onnx/defs/schema.h"
 #include "onnx/inliner/inliner.h"
 #include "onnx/shape_inference/implementation.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
@@ -34,8 +34,8 @@ LogicalResult parseText(StringRef text, Location location,
   ::onnx::Common::Status status =
       ::onnx::OnnxParser::Parse(model, text.str().c_str());
   if (!status.IsOK())
-    return emitError(location) << "expected a model in ONNX text form: "
-                               << status.ErrorMessage();
+    return emitError(location)
+           << "expected a model in ONNX text form: " << status.ErrorMessage();
   return success();
 }
 
@@ -104,7 +104,7 @@ LogicalResult inferShapes(Location location, ::onnx::ModelProto &model) {
 } // namespace
 
 LogicalResult mlir::onnx::readModel(StringRef path, Location location,
-                              ::onnx::ModelProto &model) {
+                                    ::onnx::ModelProto &model) {
   llvm::sys::fs::file_status status;
   if (std::error_code code = llvm::sys::fs::status(path, status))
     return emitError(location) << "cannot read the model: " << code.message();
@@ -128,7 +128,7 @@ LogicalResult mlir::onnx::readModel(StringRef path, Location location,
 }
 
 LogicalResult mlir::onnx::prepareModel(StringRef path, Location location,
-                                 ::onnx::ModelProto &model) {
+                                       ::onnx::ModelProto &model) {
   registerContribSchemas();
   if (failed(checkHeader(location, model)))
     return failure();

@@ -49,8 +49,8 @@ private:
   void normalize(::onnx::NodeProto &node) {
     StringRef type = node.op_type();
     static const llvm::StringSet<> reductions = {
-        "ReduceMean", "ReduceMax",     "ReduceMin",       "ReduceProd",
-        "ReduceL1",   "ReduceL2",      "ReduceSumSquare", "ReduceLogSum",
+        "ReduceMean", "ReduceMax",      "ReduceMin",       "ReduceProd",
+        "ReduceL1",   "ReduceL2",       "ReduceSumSquare", "ReduceLogSum",
         "ReduceSum",  "ReduceLogSumExp"};
     if (opset < 18 && reductions.contains(type))
       moveToOperand(node, "axes", 1);
@@ -62,8 +62,7 @@ private:
 
   /// Turns an attribute of integers into the operand at `position`.
   void moveToOperand(::onnx::NodeProto &node, StringRef name, int position) {
-    std::optional<::onnx::AttributeProto> attribute =
-        takeAttribute(node, name);
+    std::optional<::onnx::AttributeProto> attribute = takeAttribute(node, name);
     if (!attribute)
       return;
     ::onnx::TensorProto &tensor = *graph.add_initializer();
@@ -117,8 +116,8 @@ private:
 
 } // namespace
 
-LogicalResult mlir::onnx::normalizeGraph(::onnx::GraphProto &graph, int64_t opset,
-                                   Location) {
+LogicalResult mlir::onnx::normalizeGraph(::onnx::GraphProto &graph,
+                                         int64_t opset, Location) {
   Normalizer(graph, opset).run();
   return success();
 }

@@ -56,7 +56,7 @@ Type mlir::onnx::getElementType(int32_t dataType, MLIRContext *context) {
 }
 
 RankedTensorType mlir::onnx::getTensorType(const ::onnx::TypeProto &type,
-                                     MLIRContext *context) {
+                                           MLIRContext *context) {
   if (!type.has_tensor_type() || !type.tensor_type().has_shape())
     return {};
   Type element = getElementType(type.tensor_type().elem_type(), context);
@@ -68,8 +68,8 @@ RankedTensorType mlir::onnx::getTensorType(const ::onnx::TypeProto &type,
   for (const auto &dim : type.tensor_type().shape().dim()) {
     bool isStatic = dim.has_dim_value() && dim.dim_value() >= 0;
     shape.push_back(isStatic ? dim.dim_value() : ShapedType::kDynamic);
-    symbols.push_back(StringAttr::get(
-        context, isStatic ? std::string() : dim.dim_param()));
+    symbols.push_back(
+        StringAttr::get(context, isStatic ? std::string() : dim.dim_param()));
     named |= !symbols.back().empty();
   }
   Attribute encoding;
@@ -79,7 +79,8 @@ RankedTensorType mlir::onnx::getTensorType(const ::onnx::TypeProto &type,
 }
 
 FailureOr<RankedTensorType>
-mlir::onnx::getTensorType(const ::onnx::TensorProto &tensor, Location location) {
+mlir::onnx::getTensorType(const ::onnx::TensorProto &tensor,
+                          Location location) {
   Type element = getElementType(tensor.data_type(), location.getContext());
   if (!element)
     return emitError(location)
@@ -126,9 +127,9 @@ static std::string readLists(const ::onnx::TensorProto &tensor) {
   return bytes;
 }
 
-FailureOr<DenseElementsAttr> mlir::onnx::readTensor(const ::onnx::TensorProto &tensor,
-                                              StringRef folder,
-                                              Location location) {
+FailureOr<DenseElementsAttr>
+mlir::onnx::readTensor(const ::onnx::TensorProto &tensor, StringRef folder,
+                       Location location) {
   FailureOr<RankedTensorType> type = getTensorType(tensor, location);
   if (failed(type))
     return failure();
@@ -145,8 +146,8 @@ FailureOr<DenseElementsAttr> mlir::onnx::readTensor(const ::onnx::TensorProto &t
       return failure();
     SmallString<256> path(folder);
     llvm::sys::path::append(path, (*place)->file);
-    auto buffer = llvm::MemoryBuffer::getFileSlice(path, expected,
-                                                   (*place)->offset);
+    auto buffer =
+        llvm::MemoryBuffer::getFileSlice(path, expected, (*place)->offset);
     if (!buffer)
       return emitError(location)
              << "cannot read '" << path << "': " << buffer.getError().message();

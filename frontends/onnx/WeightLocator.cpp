@@ -162,8 +162,9 @@ int64_t mlir::onnx::getElementBytes(const ::onnx::TensorProto &tensor) {
   }
 }
 
-FailureOr<int64_t> mlir::onnx::getElementCount(const ::onnx::TensorProto &tensor,
-                                         Location location) {
+FailureOr<int64_t>
+mlir::onnx::getElementCount(const ::onnx::TensorProto &tensor,
+                            Location location) {
   int64_t count = 1;
   for (int64_t dim : tensor.dims())
     if (dim < 0 || llvm::MulOverflow(count, dim, count))
@@ -174,7 +175,8 @@ FailureOr<int64_t> mlir::onnx::getElementCount(const ::onnx::TensorProto &tensor
   return count;
 }
 
-LogicalResult mlir::onnx::WeightLocator::scan(StringRef path, Location location) {
+LogicalResult mlir::onnx::WeightLocator::scan(StringRef path,
+                                              Location location) {
   folder = llvm::sys::path::parent_path(path).str();
   if (folder.empty())
     folder = ".";
@@ -193,8 +195,8 @@ LogicalResult mlir::onnx::WeightLocator::scan(StringRef path, Location location)
 }
 
 FailureOr<std::optional<mlir::onnx::WeightPlace>>
-mlir::onnx::WeightLocator::locate(const ::onnx::TensorProto &tensor, StringRef name,
-                            Location location) {
+mlir::onnx::WeightLocator::locate(const ::onnx::TensorProto &tensor,
+                                  StringRef name, Location location) {
   if (tensor.data_location() == ::onnx::TensorProto::EXTERNAL)
     return locateExternal(tensor, name, location);
   FailureOr<int64_t> count = getElementCount(tensor, location);
@@ -212,7 +214,7 @@ mlir::onnx::WeightLocator::locate(const ::onnx::TensorProto &tensor, StringRef n
 
 FailureOr<std::optional<mlir::onnx::WeightPlace>>
 mlir::onnx::WeightLocator::locateExternal(const ::onnx::TensorProto &tensor,
-                                    StringRef name, Location location) {
+                                          StringRef name, Location location) {
   auto fail = [&]() {
     return emitError(location) << "external data of tensor '" << name << "': ";
   };

@@ -33,20 +33,23 @@ struct VerifyConverted
     : public moe::impl::VerifyConvertedBase<VerifyConverted> {
   void runOnOperation() override {
     bool clean = true;
-    getOperation()->walk([&](Operation *op) {
-      if (isa<onnx::ONNXDialect>(op->getDialect())) {
-        op->emitOpError() << "expected no onnx operator after the convert stage";
-        clean = false;
-        return;
-      }
-      for (Type type : op->getResultTypes())
-        if (!isPlain(type)) {
-          op->emitOpError() << "expected a ranked tensor without symbols and "
-                               "signs after the convert stage, got "
-                            << type;
-          clean = false;
-        }
-    });
+    getOperation()->walk(
+        [&](Operation *op) {
+          if (isa<onnx::ONNXDialect>(op->getDialect())) {
+            op->emitOpError()
+                << "expected no onnx operator after the convert stage";
+            clean = false;
+            return;
+          }
+          for (Type type : op->getResultTypes())
+            if (!isPlain(type)) {
+              op->emitOpError()
+                  << "expected a ranked tensor without symbols and "
+                     "signs after the convert stage, got "
+                  << type;
+              clean = false;
+            }
+        });
     if (!clean)
       signalPassFailure();
   }

@@ -82,8 +82,8 @@ struct FuseExperts : public moe::impl::FuseExpertsBase<FuseExperts> {
     Type i32 = builder.getI32Type();
     auto permute = PermuteOp::create(
         builder, assign.getLoc(), RankedTensorType::get({count}, i32),
-        RankedTensorType::get({routing.getExperts() + 1}, i32),
-        assign.getIds(), routing.getExperts());
+        RankedTensorType::get({routing.getExperts() + 1}, i32), assign.getIds(),
+        routing.getExperts());
     return {permute.getRows(), permute.getOffsets()};
   }
 
@@ -105,8 +105,8 @@ struct FuseExperts : public moe::impl::FuseExpertsBase<FuseExperts> {
     }
     auto adapt = [&](Value value, Value old) {
       if (value.getType() != old.getType())
-        value = tensor::CastOp::create(builder, op.getLoc(), old.getType(),
-                                       value);
+        value =
+            tensor::CastOp::create(builder, op.getLoc(), old.getType(), value);
       old.replaceAllUsesWith(value);
     };
     adapt(ids, op.getIds());

@@ -33,9 +33,8 @@ std::optional<double> moe::getNumber(Value value) {
 
 std::optional<SmallVector<int64_t>> moe::getIntegers(Value value) {
   auto constant = value.getDefiningOp<onnx::ConstantOp>();
-  auto elements = constant
-                      ? dyn_cast<DenseIntElementsAttr>(constant.getValue())
-                      : DenseIntElementsAttr();
+  auto elements = constant ? dyn_cast<DenseIntElementsAttr>(constant.getValue())
+                           : DenseIntElementsAttr();
   if (!elements)
     return std::nullopt;
   SmallVector<int64_t> result;
@@ -106,8 +105,7 @@ LastDimSlice moe::getLastDimSlice(Value value) {
     if (!starts || starts->size() != 1 || !axes ||
         (isPresent(op.getSteps()) && !steps))
       return whole;
-    int64_t axis = axes->front() < 0 ? axes->front() + last + 1
-                                     : axes->front();
+    int64_t axis = axes->front() < 0 ? axes->front() + last + 1 : axes->front();
     int64_t step = steps ? steps->front() : 1;
     int64_t extent = getTensorType(op.getData()).getDimSize(last);
     if (axis != last || step < 1 || ShapedType::isDynamic(extent))

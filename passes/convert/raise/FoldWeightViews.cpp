@@ -131,7 +131,8 @@ struct FoldWeightViews
       return foldSplit(split, *view);
     std::optional<WeightView> result =
         llvm::TypeSwitch<Operation *, std::optional<WeightView>>(op)
-            .Case([&](onnx::TransposeOp op) { return foldTranspose(op, *view); })
+            .Case(
+                [&](onnx::TransposeOp op) { return foldTranspose(op, *view); })
             .Case([&](onnx::SliceOp op) { return foldSlice(op, *view); })
             .Case([&](onnx::GatherOp op) { return foldGather(op, *view); })
             .Case<onnx::CastOp, onnx::CastLikeOp>(
@@ -140,7 +141,8 @@ struct FoldWeightViews
             .Case<onnx::ReshapeOp, onnx::SqueezeOp, onnx::UnsqueezeOp,
                   onnx::FlattenOp>(
                 [&](Operation *op) -> std::optional<WeightView> {
-                  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+                  auto type =
+                      cast<RankedTensorType>(op->getResult(0).getType());
                   if (!type.hasStaticShape())
                     return std::nullopt;
                   return view->reshape(type.getShape());

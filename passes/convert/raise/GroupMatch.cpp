@@ -92,8 +92,8 @@ std::optional<GroupMatch> moe::matchGroups(Value selection) {
     return std::nullopt;
   int64_t count = grouped.getDimSize(grouped.getRank() - 2);
   return GroupMatch{
-      choice, GroupsAttr::get(where.getContext(), count,
-                              static_cast<int64_t>(*keep), scores->first,
-                              isZero ? GroupMask::Zero
-                                     : GroupMask::NegativeInfinity)};
+      choice,
+      GroupsAttr::get(where.getContext(), count, static_cast<int64_t>(*keep),
+                      scores->first,
+                      isZero ? GroupMask::Zero : GroupMask::NegativeInfinity)};
 }

@@ -58,7 +58,8 @@ std::optional<BatchedLinear> matchProduct(Value value) {
     if (auto transpose = matrix.getDefiningOp<onnx::TransposeOp>()) {
       std::optional<ArrayRef<int64_t>> perm = transpose.getPerm();
       int64_t rank = getTensorType(matrix).getRank();
-      if (!perm || (*perm)[rank - 1] != rank - 2 || (*perm)[rank - 2] != rank - 1)
+      if (!perm || (*perm)[rank - 1] != rank - 2 ||
+          (*perm)[rank - 2] != rank - 1)
         continue;
       matrix = transpose.getData();
       transposed = !transposed;
@@ -77,8 +78,7 @@ std::optional<BatchedLinear> matchProduct(Value value) {
     if (rowType.getRank() < 2 ||
         rowType.getDimSize(rowType.getRank() - (weightsFirst ? 1 : 2)) != 1)
       continue;
-    return BatchedLinear{{skipReshapes(row), *weights, Value()},
-                         gathered->ids};
+    return BatchedLinear{{skipReshapes(row), *weights, Value()}, gathered->ids};
   }
   return std::nullopt;
 }
@@ -148,8 +148,7 @@ bool moe::raiseBatched(onnx::ReduceSumOp op, std::optional<Miss> &miss) {
     return missed("expected a sum over the " + Twine(slots) +
                   " chosen experts of a token");
 
-  std::optional<ActivationMatch> activation =
-      matchActivation(down->linear.x);
+  std::optional<ActivationMatch> activation = matchActivation(down->linear.x);
   if (!activation)
     return missed("the activation between the two products is not known");
   OpBuilder builder(op);
@@ -180,10 +179,9 @@ bool moe::raiseBatched(onnx::ReduceSumOp op, std::optional<Miss> &miss) {
   match.ids = down->ids;
   match.weights = weights;
   match.x = matchRepeat(first, slots);
-  if (!match.x && getTensorType(first).getShape().back() ==
-                      match.up.weights.shape[1] &&
-      getTensorType(match.ids).getRank() ==
-          getTensorType(first).getRank())
+  if (!match.x &&
+      getTensorType(first).getShape().back() == match.up.weights.shape[1] &&
+      getTensorType(match.ids).getRank() == getTensorType(first).getRank())
     match.x = first; // Broadcast over the slots by the product.
   if (!match.x)
     return missed("expected each token repeated " + Twine(slots) + " times");

@@ -45,11 +45,10 @@ LogicalResult checkShapes(onnx::MicrosoftMoEOp op) {
                           << " and " << fc2;
   int64_t experts = fc1.getDimSize(0), k = op.getK();
   if (fc2.getDimSize(0) != experts || logits.getShape().back() != experts)
-    return op.emitError()
-           << "expected one number of experts, got " << experts
-           << " in fc1_experts_weights, " << fc2.getDimSize(0)
-           << " in fc2_experts_weights and " << logits.getShape().back()
-           << " in router_probs";
+    return op.emitError() << "expected one number of experts, got " << experts
+                          << " in fc1_experts_weights, " << fc2.getDimSize(0)
+                          << " in fc2_experts_weights and "
+                          << logits.getShape().back() << " in router_probs";
   if (k < 1 || k > experts)
     return op.emitError() << "expected attribute 'k' in [1, " << experts
                           << "], got " << k;

@@ -60,17 +60,17 @@ struct RaiseRouters : public moe::impl::RaiseRoutersBase<RaiseRouters> {
     MLIRContext *context = op.getContext();
     Location loc = op.getLoc();
     OperationState state(loc, RouteOp::getOperationName());
-    RouteOp::build(
-        builder, state, op.getType(), asMatrix(builder, loc, match.logits),
-        match.selectBias, /*expert_scale=*/Value(),
-        builder.getI64IntegerAttr(match.topK),
-        ScoreAttr::get(context, match.score),
-        RouteOrderAttr::get(context, match.order),
-        NormalizeAttr::get(context, match.normalize),
-        builder.getF64FloatAttr(match.epsilon),
-        builder.getF64FloatAttr(match.scale), /*softcap=*/FloatAttr(),
-        match.groups, /*capacity=*/CapacityAttr(),
-        builder.getF64FloatAttr(0.01));
+    RouteOp::build(builder, state, op.getType(),
+                   asMatrix(builder, loc, match.logits), match.selectBias,
+                   /*expert_scale=*/Value(),
+                   builder.getI64IntegerAttr(match.topK),
+                   ScoreAttr::get(context, match.score),
+                   RouteOrderAttr::get(context, match.order),
+                   NormalizeAttr::get(context, match.normalize),
+                   builder.getF64FloatAttr(match.epsilon),
+                   builder.getF64FloatAttr(match.scale),
+                   /*softcap=*/FloatAttr(), match.groups,
+                   /*capacity=*/CapacityAttr(), builder.getF64FloatAttr(0.01));
     Operation *route = builder.create(state);
     op.replaceAllUsesWith(route->getResult(0));
     op.erase();

@@ -14,10 +14,10 @@ namespace {
 
 /// Whether a reduction runs over the last dimension and keeps it.
 bool isOverLastDim(onnx::ReduceSumOp op) {
-  auto axes = isPresent(op.getAxes()) ? getIntegers(op.getAxes()) : std::nullopt;
+  auto axes =
+      isPresent(op.getAxes()) ? getIntegers(op.getAxes()) : std::nullopt;
   int64_t rank = getTensorType(op.getData()).getRank();
-  return axes && axes->size() == 1 &&
-         (axes->front() + rank) % rank == rank - 1;
+  return axes && axes->size() == 1 && (axes->front() + rank) % rank == rank - 1;
 }
 
 /// The divisor of normalised weights: their sum, shifted or clamped.
@@ -135,8 +135,7 @@ std::optional<RouterMatch> moe::matchRouter(AssignOp op, std::string &reason) {
 
   // The scores of the chosen logits.
   auto [late, lateArgument] = matchScore(*chosen);
-  if (late != Score::Identity &&
-      skipCasts(lateArgument) == topK.getValues()) {
+  if (late != Score::Identity && skipCasts(lateArgument) == topK.getValues()) {
     if (late == Score::SqrtSoftplus) {
       reason = "this score is not known after the choice";
       return std::nullopt;

@@ -57,8 +57,7 @@ WeightView::transpose(ArrayRef<int64_t> permutation) const {
 }
 
 std::optional<WeightView> WeightView::slice(int64_t dim, int64_t start,
-                                            int64_t count,
-                                            int64_t step) const {
+                                            int64_t count, int64_t step) const {
   if (dim < 0 || dim >= getRank() || start < 0 || count < 1 ||
       start + (count - 1) * step >= shape[dim] ||
       start + (count - 1) * step < 0)
@@ -173,10 +172,9 @@ std::optional<WeightView> WeightView::stack(ArrayRef<WeightView> parts) {
   // Views at equal distances in one file are one view.
   int64_t bytes = llvm::divideCeil(
       first.views.front().getElement().getIntOrFloatBitWidth(), 8);
-  int64_t distance =
-      parts.size() > 1
-          ? result.views[1].getOffset() - result.views[0].getOffset()
-          : 0;
+  int64_t distance = parts.size() > 1 ? result.views[1].getOffset() -
+                                            result.views[0].getOffset()
+                                      : 0;
   bool regular = distance % bytes == 0;
   for (size_t i = 1; i < parts.size(); ++i) {
     ViewAttr previous = result.views[i - 1], current = result.views[i];

@@ -24,9 +24,9 @@ struct ApproximateMath
     : public moe::impl::ApproximateMathBase<ApproximateMath> {
   void runOnOperation() override {
     const llvm::StringSet<> approximated = {
-        math::ExpOp::getOperationName(),   math::ExpM1Op::getOperationName(),
-        math::LogOp::getOperationName(),   math::Log1pOp::getOperationName(),
-        math::Log2Op::getOperationName(),  math::TanhOp::getOperationName(),
+        math::ExpOp::getOperationName(),  math::ExpM1Op::getOperationName(),
+        math::LogOp::getOperationName(),  math::Log1pOp::getOperationName(),
+        math::Log2Op::getOperationName(), math::TanhOp::getOperationName(),
         math::ErfOp::getOperationName(),
     };
     RewritePatternSet patterns(&getContext());

@@ -95,9 +95,9 @@ private:
     Value variable =
         LLVM::AddressOfOp::create(builder, loc, pointer, kHostTable);
     Value table = LLVM::LoadOp::create(builder, loc, pointer, variable);
-    Value field = LLVM::GEPOp::create(
-        builder, loc, pointer, tableType, table,
-        ArrayRef<LLVM::GEPArg>{0, function.field});
+    Value field =
+        LLVM::GEPOp::create(builder, loc, pointer, tableType, table,
+                            ArrayRef<LLVM::GEPArg>{0, function.field});
     Value target = LLVM::LoadOp::create(builder, loc, pointer, field);
 
     SmallVector<Value> operands(entry->args_begin() + function.dropFirst,
@@ -128,8 +128,8 @@ private:
 
     SmallVector<Value> operands;
     if (hasResult) {
-      Value one = LLVM::ConstantOp::create(builder, loc,
-                                           builder.getI64IntegerAttr(1));
+      Value one =
+          LLVM::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(1));
       operands.push_back(
           LLVM::AllocaOp::create(builder, loc, pointer, result, one));
     }
@@ -143,9 +143,9 @@ private:
   }
 
   Value loadPointer(OpBuilder &builder, Location loc, Value array, unsigned i) {
-    Value address = LLVM::GEPOp::create(
-        builder, loc, pointer, pointer, array,
-        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(i)});
+    Value address =
+        LLVM::GEPOp::create(builder, loc, pointer, pointer, array,
+                            ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(i)});
     return LLVM::LoadOp::create(builder, loc, pointer, address);
   }
 

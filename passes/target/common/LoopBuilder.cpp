@@ -22,8 +22,8 @@ Value LoopBuilder::i32(int64_t value) {
 }
 
 Value LoopBuilder::f32(double value) {
-  return arith::ConstantOp::create(
-      *this, getF32FloatAttr(static_cast<float>(value)));
+  return arith::ConstantOp::create(*this,
+                                   getF32FloatAttr(static_cast<float>(value)));
 }
 
 Value LoopBuilder::toIndex(Value integer) {
@@ -62,8 +62,7 @@ Value LoopBuilder::branch(Value condition, function_ref<Value()> yes,
   auto build = [&](function_ref<Value()> body) {
     return [&, body](OpBuilder &nested, Location) {
       OpBuilder::InsertionGuard guard(*this);
-      setInsertionPoint(nested.getInsertionBlock(),
-                        nested.getInsertionPoint());
+      setInsertionPoint(nested.getInsertionBlock(), nested.getInsertionPoint());
       scf::YieldOp::create(*this, body());
     };
   };

@@ -38,11 +38,11 @@ struct LowerAsserts : public moe::impl::LowerAssertsBase<LowerAsserts> {
     OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
     std::string value = text.str() + '\0';
     auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), value.size());
-    global = LLVM::GlobalOp::create(
-        builder, module.getLoc(), type, /*isConstant=*/true,
-        LLVM::Linkage::Internal,
-        ("message_" + Twine(messages.size() - 1)).str(),
-        builder.getStringAttr(value));
+    global =
+        LLVM::GlobalOp::create(builder, module.getLoc(), type,
+                               /*isConstant=*/true, LLVM::Linkage::Internal,
+                               ("message_" + Twine(messages.size() - 1)).str(),
+                               builder.getStringAttr(value));
     return global;
   }
 

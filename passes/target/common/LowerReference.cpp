@@ -57,11 +57,10 @@ struct LowerReference : public moe::impl::LowerReferenceBase<LowerReference> {
       return value;
     auto tensor = cast<RankedTensorType>(type);
     if (getElementTypeOrSelf(value.getType()) != tensor.getElementType())
-      value = arith::ExtSIOp::create(
-          builder, value.getLoc(),
-          cast<RankedTensorType>(value.getType())
-              .clone(tensor.getElementType()),
-          value);
+      value = arith::ExtSIOp::create(builder, value.getLoc(),
+                                     cast<RankedTensorType>(value.getType())
+                                         .clone(tensor.getElementType()),
+                                     value);
     return tensor::CastOp::create(builder, value.getLoc(), type, value);
   }
 };

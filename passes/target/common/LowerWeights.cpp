@@ -70,11 +70,10 @@ struct LowerWeights : public moe::impl::LowerWeightsBase<LowerWeights> {
     Value address = LLVM::GEPOp::create(
         builder, loc, pointer, builder.getI8Type(), start,
         ArrayRef<LLVM::GEPArg>{offset}, LLVM::GEPNoWrapFlags::inbounds);
-    Value descriptor = MemRefDescriptor::fromStaticShape(builder, loc,
-                                                         converter, type,
-                                                         address);
-    auto cast = UnrealizedConversionCastOp::create(builder, loc, type,
-                                                   descriptor);
+    Value descriptor = MemRefDescriptor::fromStaticShape(
+        builder, loc, converter, type, address);
+    auto cast =
+        UnrealizedConversionCastOp::create(builder, loc, type, descriptor);
     op.replaceAllUsesWith(cast.getResult(0));
     op.erase();
   }

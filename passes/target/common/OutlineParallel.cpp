@@ -55,7 +55,8 @@ int64_t estimateWork(Region &region) {
       for (auto [lower, upper, step] : llvm::zip_equal(
                loop.getLowerBound(), loop.getUpperBound(), loop.getStep()))
         trips = llvm::SaturatingMultiply<uint64_t>(
-            trips, getTripCount(lower, upper, step).value_or(kUnknownTripCount));
+            trips,
+            getTripCount(lower, upper, step).value_or(kUnknownTripCount));
     } else if (isa<func::CallOp>(op)) {
       inner = kTaskWork; // A kernel.
     }
@@ -69,8 +70,8 @@ int64_t estimateWork(Region &region) {
 void makeSequential(scf::ParallelOp loop) {
   OpBuilder builder(loop);
   Location loc = loop.getLoc();
-  scf::LoopNest nest = scf::buildLoopNest(
-      builder, loc, loop.getLowerBound(), loop.getUpperBound(), loop.getStep());
+  scf::LoopNest nest = scf::buildLoopNest(builder, loc, loop.getLowerBound(),
+                                          loop.getUpperBound(), loop.getStep());
   SmallVector<Value> indices;
   for (scf::ForOp inner : nest.loops)
     indices.push_back(inner.getInductionVar());
@@ -175,10 +176,10 @@ private:
     loadCaptures(builder, entry->getArgument(0), mapping);
 
     Type index = builder.getIndexType();
-    Value begin = arith::IndexCastOp::create(builder, loc, index,
-                                             entry->getArgument(1));
-    Value end = arith::IndexCastOp::create(builder, loc, index,
-                                           entry->getArgument(2));
+    Value begin =
+        arith::IndexCastOp::create(builder, loc, index, entry->getArgument(1));
+    Value end =
+        arith::IndexCastOp::create(builder, loc, index, entry->getArgument(2));
     Value one = arith::ConstantIndexOp::create(builder, loc, 1);
     SmallVector<Value> tripCounts;
     for (unsigned i = 1; i < distributed; ++i)
@@ -199,8 +200,8 @@ private:
       Value address = LLVM::GEPOp::create(
           builder, loc, pointer, contextType, context,
           ArrayRef<LLVM::GEPArg>{0, static_cast<int32_t>(i)});
-      Value field = LLVM::LoadOp::create(builder, loc,
-                                         contextType.getBody()[i], address);
+      Value field =
+          LLVM::LoadOp::create(builder, loc, contextType.getBody()[i], address);
       mapping.map(capture, cast(builder, loc, capture.getType(), field));
     }
   }
@@ -219,18 +220,18 @@ private:
       Value step = mapping.lookup(loop.getStep()[i]);
       Value lower = mapping.lookup(loop.getLowerBound()[i]);
       Value distance = arith::MulIOp::create(builder, loc, position, step);
-      mapping.map(loop.getInductionVars()[i],
-                  arith::AddIOp::create(builder, loc, lower, distance)
-                      .getResult());
+      mapping.map(
+          loop.getInductionVars()[i],
+          arith::AddIOp::create(builder, loc, lower, distance).getResult());
     }
   }
 
   void cloneBody(OpBuilder &builder, IRMapping &mapping) {
     for (unsigned i = distributed; i < loop.getNumLoops(); ++i) {
-      auto inner = scf::ForOp::create(
-          builder, loop.getLoc(), mapping.lookup(loop.getLowerBound()[i]),
-          mapping.lookup(loop.getUpperBound()[i]),
-          mapping.lookup(loop.getStep()[i]));
+      auto inner = scf::ForOp::create(builder, loop.getLoc(),
+                                      mapping.lookup(loop.getLowerBound()[i]),
+                                      mapping.lookup(loop.getUpperBound()[i]),
+                                      mapping.lookup(loop.getStep()[i]));
       mapping.map(loop.getInductionVars()[i], inner.getInductionVar());
       builder.setInsertionPoint(inner.getBody()->getTerminator());
     }
@@ -266,9 +267,9 @@ private:
                                     buildTripCount(builder, i, identity));
     Value count64 = arith::IndexCastOp::create(builder, loc, i64, count);
     Value grain = arith::ConstantIntOp::create(builder, loc, getGrain(), 64);
-    Value function = func::ConstantOp::create(
-        builder, loc, task.getFunctionType(),
-        FlatSymbolRefAttr::get(task.getSymNameAttr()));
+    Value function =
+        func::ConstantOp::create(builder, loc, task.getFunctionType(),
+                                 FlatSymbolRefAttr::get(task.getSymNameAttr()));
     func::CallOp::create(builder, loc, getHostParallel(module),
                          ValueRange{cast(builder, loc, pointer, function),
                                     context, count64, grain});
@@ -321,7 +322,8 @@ bool isSmall(scf::ParallelOp loop) {
   return work <= kTaskWork;
 }
 
-struct OutlineParallel : public moe::impl::OutlineParallelBase<OutlineParallel> {
+struct OutlineParallel
+    : public moe::impl::OutlineParallelBase<OutlineParallel> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     // Inner loops first: they become sequential whatever the outer one does.

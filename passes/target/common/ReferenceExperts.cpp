@@ -48,8 +48,7 @@ Value applyKind(LoopBuilder &b, ActivationAttr activation, Value x) {
     return mul(b, x, sigmoid(b, argument));
   }
   case ActivationKind::Gelu: {
-    Value inner = math::ErfOp::create(
-        b, mul(b, x, number(0.7071067811865476)));
+    Value inner = math::ErfOp::create(b, mul(b, x, number(0.7071067811865476)));
     return mul(b, mul(b, number(0.5), x), add(b, number(1), inner));
   }
   case ActivationKind::GeluTanh: {
@@ -107,12 +106,11 @@ Value moe::lowerGroupedMatmul(GroupedMatmulOp op) {
     return b.loop(begin, end, outer, [&](Value s, Value rows) {
       Value source = s;
       if (op.getRows())
-        source = arith::DivUIOp::create(
-            b, b.toIndex(b.load(op.getRows(), s)), b.index(op.getSlots()));
+        source = arith::DivUIOp::create(b, b.toIndex(b.load(op.getRows(), s)),
+                                        b.index(op.getSlots()));
       return b.loop(zero, width, rows, [&](Value n, Value state) {
-        Value sum = buildDot(b, inner, weights, e, n, [&](Value i) {
-          return b.load(x, {source, i});
-        });
+        Value sum = buildDot(b, inner, weights, e, n,
+                             [&](Value i) { return b.load(x, {source, i}); });
         if (op.getBias())
           sum = add(b, sum, b.load(op.getBias(), {e, n}));
         return b.store(sum, state, {s, n});
@@ -129,12 +127,11 @@ Value moe::lowerShared(SharedOp op) {
   Value inner = b.size(op.getUp(), 1), outWidth = b.size(op.getDown(), 1);
   Value hidden = b.empty(inner, b.getF32Type());
   Value result = b.empty({tokens, outWidth}, element);
-  return b.loop(zero, tokens, {result, hidden}, [&](Value t,
-                                                    ValueRange state) {
+  return b.loop(zero, tokens, {result, hidden}, [&](Value t, ValueRange state) {
     auto row = [&](Value i) { return b.load(x, {t, i}); };
     Value h = b.loop(zero, inner, state[1], [&](Value f, Value s) {
-      Value gate = op.getGate() ? buildDot(b, width, op.getGate(), {}, f, row)
-                                : Value();
+      Value gate =
+          op.getGate() ? buildDot(b, width, op.getGate(), {}, f, row) : Value();
       Value up = buildDot(b, width, op.getUp(), {}, f, row);
       return b.store(buildActivation(b, op.getActivation(), gate, up), s, f);
     });
@@ -161,45 +158,45 @@ Value moe::lowerFusedFFN(FusedFFNOp op) {
   Value hidden = b.empty(inner, b.getF32Type());
   // Sums stay in f32 until all experts of a token are added.
   Value sums = b.filled({tokens, outWidth}, b.f32(0));
-  State state = b.loop(zero, experts, {sums, hidden}, [&](Value e,
-                                                          ValueRange outer) {
-    Value begin = b.toIndex(b.load(offsets, e));
-    Value end = b.toIndex(
-        b.load(offsets, Value(arith::AddIOp::create(b, e, b.index(1)))));
-    return b.loop(begin, end, outer, [&](Value s, ValueRange carried) {
-      Value assignment = b.toIndex(b.load(op.getRows(), s));
-      Value token = arith::DivUIOp::create(b, assignment, slots);
-      Value slot = arith::RemUIOp::create(b, assignment, slots);
-      Value weight = b.load(weights, {token, slot});
-      auto row = [&](Value i) {
-        Value v = b.load(x, {token, i});
-        return onInput ? mul(b, weight, v) : v;
-      };
-      Value h = b.loop(zero, inner, carried[1], [&](Value f, Value hs) {
-        Value gate;
-        if (op.getGate()) {
-          gate = buildDot(b, width, op.getGate(), e, f, row);
-          if (op.getGateBias())
-            gate = add(b, gate, b.load(op.getGateBias(), {e, f}));
-        }
-        Value up = buildDot(b, width, op.getUp(), e, f, row);
-        if (op.getUpBias())
-          up = add(b, up, b.load(op.getUpBias(), {e, f}));
-        return b.store(buildActivation(b, op.getActivation(), gate, up), hs,
-                       f);
+  State state =
+      b.loop(zero, experts, {sums, hidden}, [&](Value e, ValueRange outer) {
+        Value begin = b.toIndex(b.load(offsets, e));
+        Value end = b.toIndex(
+            b.load(offsets, Value(arith::AddIOp::create(b, e, b.index(1)))));
+        return b.loop(begin, end, outer, [&](Value s, ValueRange carried) {
+          Value assignment = b.toIndex(b.load(op.getRows(), s));
+          Value token = arith::DivUIOp::create(b, assignment, slots);
+          Value slot = arith::RemUIOp::create(b, assignment, slots);
+          Value weight = b.load(weights, {token, slot});
+          auto row = [&](Value i) {
+            Value v = b.load(x, {token, i});
+            return onInput ? mul(b, weight, v) : v;
+          };
+          Value h = b.loop(zero, inner, carried[1], [&](Value f, Value hs) {
+            Value gate;
+            if (op.getGate()) {
+              gate = buildDot(b, width, op.getGate(), e, f, row);
+              if (op.getGateBias())
+                gate = add(b, gate, b.load(op.getGateBias(), {e, f}));
+            }
+            Value up = buildDot(b, width, op.getUp(), e, f, row);
+            if (op.getUpBias())
+              up = add(b, up, b.load(op.getUpBias(), {e, f}));
+            return b.store(buildActivation(b, op.getActivation(), gate, up), hs,
+                           f);
+          });
+          Value y = b.loop(zero, outWidth, carried[0], [&](Value n, Value ys) {
+            Value sum = buildDot(b, inner, op.getDown(), e, n,
+                                 [&](Value f) { return b.load(h, f); });
+            if (op.getDownBias())
+              sum = add(b, sum, b.load(op.getDownBias(), {e, n}));
+            if (!onInput)
+              sum = mul(b, weight, sum);
+            return b.store(add(b, b.load(ys, {token, n}), sum), ys, {token, n});
+          });
+          return State{y, h};
+        });
       });
-      Value y = b.loop(zero, outWidth, carried[0], [&](Value n, Value ys) {
-        Value sum = buildDot(b, inner, op.getDown(), e, n,
-                             [&](Value f) { return b.load(h, f); });
-        if (op.getDownBias())
-          sum = add(b, sum, b.load(op.getDownBias(), {e, n}));
-        if (!onInput)
-          sum = mul(b, weight, sum);
-        return b.store(add(b, b.load(ys, {token, n}), sum), ys, {token, n});
-      });
-      return State{y, h};
-    });
-  });
   if (element.isF32())
     return state[0];
   return b.loop(zero, tokens, b.empty({tokens, outWidth}, element),

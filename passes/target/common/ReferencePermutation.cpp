@@ -21,29 +21,28 @@ SmallVector<Value> moe::buildPermutation(LoopBuilder &b, Value ids,
   Value entries = b.size(counts, 0);
   Value offsets = b.loop(b.index(1), entries, counts, [&](Value e, Value s) {
     Value previous = arith::SubIOp::create(b, e, b.index(1));
-    Value sum =
-        arith::AddIOp::create(b, b.load(s, previous), b.load(s, e));
+    Value sum = arith::AddIOp::create(b, b.load(s, previous), b.load(s, e));
     return b.store(sum, s, e);
   });
   // Where the next assignment of each expert goes.
-  Value cursors = b.loop(zero, entries, b.empty(entries, b.getI32Type()),
-                         [&](Value e, Value s) {
-                           return b.store(b.load(offsets, e), s, e);
-                         });
+  Value cursors = b.loop(
+      zero, entries, b.empty(entries, b.getI32Type()),
+      [&](Value e, Value s) { return b.store(b.load(offsets, e), s, e); });
   Value count = arith::MulIOp::create(b, tokens, b.index(slots));
   Value rows = b.empty(count, b.getI32Type());
-  State state = b.loop(zero, tokens, {rows, cursors}, [&](Value t,
-                                                          ValueRange outer) {
-    return b.loop(zero, b.index(slots), outer, [&](Value j, ValueRange inner) {
-      Value id = b.toIndex(b.load(ids, {t, j}));
-      Value place = b.load(inner[1], id);
-      Value first = arith::MulIOp::create(b, t, b.index(slots));
-      Value row = b.toI32(arith::AddIOp::create(b, first, j));
-      Value next = arith::AddIOp::create(b, place, b.i32(1));
-      return State{b.store(row, inner[0], b.toIndex(place)),
-                   b.store(next, inner[1], id)};
-    });
-  });
+  State state =
+      b.loop(zero, tokens, {rows, cursors}, [&](Value t, ValueRange outer) {
+        return b.loop(
+            zero, b.index(slots), outer, [&](Value j, ValueRange inner) {
+              Value id = b.toIndex(b.load(ids, {t, j}));
+              Value place = b.load(inner[1], id);
+              Value first = arith::MulIOp::create(b, t, b.index(slots));
+              Value row = b.toI32(arith::AddIOp::create(b, first, j));
+              Value next = arith::AddIOp::create(b, place, b.i32(1));
+              return State{b.store(row, inner[0], b.toIndex(place)),
+                           b.store(next, inner[1], id)};
+            });
+      });
   return {state[0], offsets};
 }
 
@@ -73,9 +72,8 @@ SmallVector<Value> moe::lowerPermute(PermuteOp op) {
                            b.both(inner[2], inRange)};
             });
       });
-  cf::AssertOp::create(b, state[2],
-                       "expert id outside of [0, " + std::to_string(experts) +
-                           ")");
+  cf::AssertOp::create(
+      b, state[2], "expert id outside of [0, " + std::to_string(experts) + ")");
   return buildPermutation(b, state[1], state[0]);
 }
 

@@ -80,21 +80,21 @@ Value RoutingBuilder::buildScores(Value token, Value scores) {
         z = sigmoid(z);
       else if (score == Score::SqrtSoftplus)
         z = math::SqrtOp::create(
-            b, add(arith::MaximumFOp::create(b, z, number(0)),
-                   math::Log1pOp::create(
-                       b, exp(arith::NegFOp::create(
-                              b, math::AbsFOp::create(b, z))))));
+            b,
+            add(arith::MaximumFOp::create(b, z, number(0)),
+                math::Log1pOp::create(b, exp(arith::NegFOp::create(
+                                             b, math::AbsFOp::create(b, z))))));
       return b.store(z, state, e);
     });
   Value greatest = forExperts(number(-HUGE_VAL), [&](Value e, Value state) {
     return arith::MaximumFOp::create(b, state, loadLogit(token, e)).getResult();
   });
-  State sums = b.loop(b.index(0), b.index(experts), {scores, number(0)},
-                      [&](Value e, ValueRange state) {
-                        Value power = exp(sub(loadLogit(token, e), greatest));
-                        return State{b.store(power, state[0], e),
-                                     add(state[1], power)};
-                      });
+  State sums =
+      b.loop(b.index(0), b.index(experts), {scores, number(0)},
+             [&](Value e, ValueRange state) {
+               Value power = exp(sub(loadLogit(token, e), greatest));
+               return State{b.store(power, state[0], e), add(state[1], power)};
+             });
   return forExperts(sums[0], [&](Value e, Value state) {
     return b.store(div(b.load(state, e), sums[1]), state, e);
   });
@@ -130,8 +130,8 @@ Value RoutingBuilder::maskGroups(Value choice) {
                   b.load(choice, Value(arith::AddIOp::create(b, first, i)));
               Value isFirst = b.isGreater(c, top[0]);
               Value isSecond = b.isGreater(c, top[1]);
-              Value second = b.select(isFirst, top[0],
-                                      b.select(isSecond, c, top[1]));
+              Value second =
+                  b.select(isFirst, top[0], b.select(isSecond, c, top[1]));
               return State{b.select(isFirst, c, top[0]), second};
             });
         return b.store(sumOfTwo ? add(best[0], best[1]) : best[0], state, g);
@@ -143,10 +143,10 @@ Value RoutingBuilder::maskGroups(Value choice) {
     Value score = b.load(groupScores, mine);
     Value better = b.loop(zero, groupCount, zero, [&](Value g, Value sum) {
       Value other = b.load(groupScores, g);
-      Value equal = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, other,
-                                          score);
-      Value earlier = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, g,
-                                            mine);
+      Value equal =
+          arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, other, score);
+      Value earlier =
+          arith::CmpIOp::create(b, arith::CmpIPredicate::ult, g, mine);
       Value wins = b.either(b.isGreater(other, score), b.both(equal, earlier));
       Value next = arith::AddIOp::create(b, sum, b.index(1));
       return b.select(wins, next, sum);
@@ -159,17 +159,16 @@ Value RoutingBuilder::maskGroups(Value choice) {
 
 /// 1 / sum of exp(z - m) over the untaken experts within the threshold of
 /// sparse mixing, where m is the best of them.
-Value RoutingBuilder::sparseMixerWeight(Value choice, Value taken,
-                                        Value best) {
+Value RoutingBuilder::sparseMixerWeight(Value choice, Value taken, Value best) {
   Value greatest = b.load(choice, best);
   Value limit = number(2 * op.getJitter().convertToDouble());
   Value sum = forExperts(number(0), [&](Value e, Value state) {
     Value z = b.load(choice, e);
-    Value scale = arith::MaximumFOp::create(b, math::AbsFOp::create(b, z),
-                                            greatest);
+    Value scale =
+        arith::MaximumFOp::create(b, math::AbsFOp::create(b, z), greatest);
     Value distance = div(sub(greatest, z), scale);
-    Value near = arith::CmpFOp::create(b, arith::CmpFPredicate::OLE, distance,
-                                       limit);
+    Value near =
+        arith::CmpFOp::create(b, arith::CmpFPredicate::OLE, distance, limit);
     Value counts = b.both(near, b.negate(b.load(taken, e)));
     return b.select(counts, add(state, exp(sub(z, greatest))), state);
   });
@@ -182,21 +181,20 @@ RoutingBuilder::State RoutingBuilder::chooseExperts(Value token, Value choice,
                                                     State state) {
   Value no = arith::ConstantIntOp::create(b, 0, 1);
   Value yes = arith::ConstantIntOp::create(b, 1, 1);
-  state[2] = forExperts(state[2], [&](Value e, Value taken) {
-    return b.store(no, taken, e);
-  });
+  state[2] = forExperts(
+      state[2], [&](Value e, Value taken) { return b.store(no, taken, e); });
   return b.loop(
       b.index(0), b.index(slots), state, [&](Value slot, ValueRange carried) {
         Value taken = carried[2];
         Value none = b.index(experts);
         Value best = forExperts(none, [&](Value e, Value current) {
-          Value isFirst = arith::CmpIOp::create(
-              b, arith::CmpIPredicate::eq, current, none);
+          Value isFirst =
+              arith::CmpIOp::create(b, arith::CmpIPredicate::eq, current, none);
           Value safe = b.select(isFirst, b.index(0), current);
           Value mine = b.load(choice, e), theirs = b.load(choice, safe);
           Value beatsNaN = b.both(b.isNaN(theirs), b.negate(b.isNaN(mine)));
-          Value wins = b.either(isFirst,
-                                b.either(beatsNaN, b.isGreater(mine, theirs)));
+          Value wins =
+              b.either(isFirst, b.either(beatsNaN, b.isGreater(mine, theirs)));
           Value free = b.negate(b.load(taken, e));
           return b.select(b.both(free, wins), e, current);
         });
@@ -206,8 +204,8 @@ RoutingBuilder::State RoutingBuilder::chooseExperts(Value token, Value choice,
                             {token, slot});
         Value id = b.toI32(best);
         Value next = arith::AddIOp::create(b, best, b.index(1));
-        Value count = arith::AddIOp::create(b, b.load(carried[3], next),
-                                            b.i32(1));
+        Value count =
+            arith::AddIOp::create(b, b.load(carried[3], next), b.i32(1));
         return State{b.store(id, carried[0], {token, slot}), weights,
                      b.store(yes, taken, best),
                      b.store(count, carried[3], next)};
@@ -232,13 +230,13 @@ Value RoutingBuilder::buildWeights(Value token, Value scores, Value ids,
       return arith::MaximumFOp::create(b, state, b.load(weights, {token, slot}))
           .getResult();
     });
-    State sums = b.loop(
-        b.index(0), b.index(slots), {weights, number(0)},
-        [&](Value slot, ValueRange state) {
-          Value power = exp(sub(b.load(state[0], {token, slot}), greatest));
-          return State{b.store(power, state[0], {token, slot}),
-                       add(state[1], power)};
-        });
+    State sums = b.loop(b.index(0), b.index(slots), {weights, number(0)},
+                        [&](Value slot, ValueRange state) {
+                          Value power = exp(
+                              sub(b.load(state[0], {token, slot}), greatest));
+                          return State{b.store(power, state[0], {token, slot}),
+                                       add(state[1], power)};
+                        });
     weights = forSlots(sums[0], [&](Value slot, Value state) {
       Value share = div(b.load(state, {token, slot}), sums[1]);
       return b.store(share, state, {token, slot});
@@ -333,17 +331,17 @@ SmallVector<Value> RoutingBuilder::build() {
   Value scores = b.empty(expertCount, b.getF32Type());
   Value choice = b.empty(expertCount, b.getF32Type());
   Value taken = b.empty(expertCount, b.getI1Type());
-  State state = b.loop(
-      b.index(0), tokens, {ids, weights, taken, counts, scores, choice},
-      [&](Value token, ValueRange carried) {
-        Value s = buildScores(token, carried[4]);
-        Value c = buildChoice(s, carried[5]);
-        State next = chooseExperts(
-            token, c, {carried[0], carried[1], carried[2], carried[3]});
-        next[1] = buildWeights(token, s, next[0], next[1]);
-        next.append({s, c});
-        return next;
-      });
+  State state =
+      b.loop(b.index(0), tokens, {ids, weights, taken, counts, scores, choice},
+             [&](Value token, ValueRange carried) {
+               Value s = buildScores(token, carried[4]);
+               Value c = buildChoice(s, carried[5]);
+               State next = chooseExperts(
+                   token, c, {carried[0], carried[1], carried[2], carried[3]});
+               next[1] = buildWeights(token, s, next[0], next[1]);
+               next.append({s, c});
+               return next;
+             });
   weights = state[1];
   if (op.getCapacity())
     weights = applyCapacity(state[0], weights);
