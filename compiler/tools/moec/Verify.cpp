@@ -90,6 +90,9 @@ static void runDataSet(Model &model, StringRef folder) {
     if (!tensor)
       exitWithError("found no file for input '" + std::string(info.name) +
                     "' in '" + folder.str() + "'");
+    // Some exporters store a scalar as a vector of one element.
+    if (info.rank == 0 && tensor->dims == std::vector<int64_t>{1})
+      tensor->dims.clear();
     tensors.push_back(std::move(*tensor));
   }
   std::vector<moe_input_t> inputs;
