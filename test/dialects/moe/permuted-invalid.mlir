@@ -89,3 +89,20 @@ func.func @fused_ffn_c4_other_tokens(%x: tensor<3x4xf32>, %w: tensor<4x2xf32>, %
          : tensor<3x4xf32>, tensor<4x2xf32>, tensor<?xi32>, tensor<9xi32> -> tensor<3x4xf32>
   return
 }
+
+// -----
+
+func.func @combine_c1_other_tokens(%h: tensor<?x4xf32>, %rows: tensor<?xi32>, %w: tensor<3x2xf32>) {
+  // expected-error @+1 {{expected one number of tokens, got 3 in 'weights' and 5 in 'result'}}
+  %y = moe.combine %h, %rows, %w : tensor<?x4xf32>, tensor<?xi32>, tensor<3x2xf32> -> tensor<5x4xf32>
+  return
+}
+
+// -----
+
+func.func @fused_ffn_c3_bias_without_gate(%x: tensor<?x4xf32>, %w: tensor<?x2xf32>, %rows: tensor<?xi32>, %o: tensor<9xi32>, %up: tensor<8x4x6xf32>, %down: tensor<8x6x4xf32>, %b: tensor<8x6xf32>) {
+  // expected-error @+1 {{expected 'gate' where there is a 'gate_bias'}}
+  %y = moe.fused_ffn %x, %w, %rows, %o up(%up : tensor<8x4x6xf32>) down(%down : tensor<8x6x4xf32>) gate_bias(%b : tensor<8x6xf32>) {activation = #moe.activation<relu>}
+         : tensor<?x4xf32>, tensor<?x2xf32>, tensor<?xi32>, tensor<9xi32> -> tensor<?x4xf32>
+  return
+}

@@ -139,3 +139,20 @@ func.func @activation_unknown_field() -> tensor<1xf32> {
   %y = "test.make"() {activation = #moe.activation<silu, beta = 1.0>} : () -> tensor<1xf32>
   return %y : tensor<1xf32>
 }
+
+// -----
+
+func.func @route_c3_scale_has_other_experts(%z: tensor<?x8xf32>, %s: tensor<4xf32>) {
+  // expected-error @+1 {{expected one number of experts, got 4 in 'expert_scale' and 8 in 'logits'}}
+  %r = moe.route %z expert_scale(%s : tensor<4xf32>) top_k(2) : tensor<?x8xf32> -> !moe.routing<?x2 of 8>
+  return
+}
+
+// -----
+
+func.func @experts_c3_bias_of_other_width(%x: tensor<?x4xf32>, %r: !moe.routing<?x2 of 8>, %up: tensor<8x4x6xf32>, %down: tensor<8x6x4xf32>, %b: tensor<8x5xf32>) {
+  // expected-error @+1 {{expected one number of outputs, got 5 in 'up_bias' and 6 in 'up'}}
+  %y = moe.experts %x, %r up(%up : tensor<8x4x6xf32>) down(%down : tensor<8x6x4xf32>) up_bias(%b : tensor<8x5xf32>) {activation = #moe.activation<relu>}
+         : tensor<?x4xf32>, !moe.routing<?x2 of 8> -> tensor<?x4xf32>
+  return
+}
