@@ -87,6 +87,28 @@ Result evaluateConstantOfShape(onnx::ConstantOfShapeOp op) {
   return Elements(getResultType(op).getNumElements(), value);
 }
 
+Result evaluateOneHot(onnx::OneHotOp op, ConstantOperands operands) {
+  ShapedType type = getResultType(op);
+  auto indices = dyn_cast<DenseIntElementsAttr>(operands[0]);
+  auto axis = normalizeAxis(op.getAxis(), type.getRank());
+  if (!indices || !axis || operands[2].getNumElements() != 2)
+    return std::nullopt;
+  // Along the new axis, one of the two values; the rest counts the indices.
+  int64_t depth = type.getDimSize(*axis);
+  int64_t inner = computeProduct(type.getShape().drop_front(*axis + 1));
+  SmallVector<APInt> positions(indices.getValues<APInt>());
+  auto values = operands[2].getValues<Attribute>();
+  Elements elements;
+  for (int64_t i = 0, e = type.getNumElements(); i < e; ++i) {
+    int64_t place = i / inner % depth;
+    int64_t wanted =
+        positions[i / inner / depth * inner + i % inner].getSExtValue();
+    bool isHot = (wanted < 0 ? wanted + depth : wanted) == place;
+    elements.push_back(values[isHot]);
+  }
+  return elements;
+}
+
 Result evaluateConcat(onnx::ConcatOp op, ConstantOperands operands) {
   auto axis = normalizeAxis(op.getAxis(), getResultType(op).getRank());
   if (!axis)
@@ -265,6 +287,9 @@ moe::evaluateMovement(Operation *op, ConstantOperands operands) {
           })
           .Case([&](onnx::ConcatOp concat) {
             return evaluateConcat(concat, operands);
+          })
+          .Case([&](onnx::OneHotOp oneHot) {
+            return evaluateOneHot(oneHot, operands);
           })
           .Case([&](onnx::GatherOp gather) {
             return evaluateGather(gather, operands);

@@ -112,7 +112,19 @@ LastDimSlice moe::getLastDimSlice(Value value) {
       return whole;
     int64_t start =
         starts->front() < 0 ? starts->front() + extent : starts->front();
-    return {op.getData(), start, whole.count, step};
+    // The type may not know the extent where the bounds were computed.
+    int64_t count = whole.count;
+    if (ShapedType::isDynamic(count)) {
+      auto ends = getIntegers(op.getEnds());
+      if (!ends || ends->size() != 1)
+        return whole;
+      int64_t end = ends->front() < 0 ? ends->front() + extent : ends->front();
+      int64_t length = std::min(end, extent) - start;
+      if (length < 1)
+        return whole;
+      count = llvm::divideCeil(length, step);
+    }
+    return {op.getData(), start, count, step};
   }
   return whole;
 }

@@ -108,8 +108,17 @@ Value matchRepeat(Value rows, int64_t slots) {
   RankedTensorType from = getTensorType(op->getOperand(0));
   RankedTensorType to = getTensorType(rows);
   int64_t rank = to.getRank();
-  if (from.getRank() != rank || rank < 3 || to.getDimSize(rank - 2) != slots ||
-      from.getDimSize(rank - 2) != 1)
+  if (from.getRank() != rank || rank < 3 || from.getDimSize(rank - 2) != 1)
+    return {};
+  // What a tile repeats is an operand; its type may not know the extents.
+  if (isa<onnx::TileOp>(op)) {
+    SmallVector<int64_t> expected(rank, 1);
+    expected[rank - 2] = slots;
+    if (getIntegers(op->getOperand(1)) != expected)
+      return {};
+    return skipReshapes(op->getOperand(0));
+  }
+  if (to.getDimSize(rank - 2) != slots)
     return {};
   for (int64_t i = 0; i < rank; ++i)
     if (i != rank - 2 && from.getDimSize(i) != to.getDimSize(i))
