@@ -138,3 +138,16 @@ func.func @left_alone() -> (tensor<i64>, tensor<2000xi64>) {
   %negated = onnx.Neg(%large) : (tensor<2000xi64>) -> tensor<2000xi64>
   return %element, %negated : tensor<i64>, tensor<2000xi64>
 }
+
+// Tests that a one-hot of constant indices folds.
+
+// CHECK-LABEL: func @one_hot
+func.func @one_hot() -> tensor<2x3xi64> {
+  %indices = onnx.Constant() {value = dense<[1, -1]> : tensor<2xi64>} : () -> tensor<2xi64>
+  %depth = onnx.Constant() {value = dense<3> : tensor<i64>} : () -> tensor<i64>
+  %values = onnx.Constant() {value = dense<[5, 7]> : tensor<2xi64>} : () -> tensor<2xi64>
+  // CHECK: dense<{{\[\[}}5, 7, 5], [5, 5, 7]]>
+  // CHECK-NOT: onnx.OneHot
+  %r = onnx.OneHot(%indices, %depth, %values) : (tensor<2xi64>, tensor<i64>, tensor<2xi64>) -> tensor<2x3xi64>
+  return %r : tensor<2x3xi64>
+}
