@@ -27,6 +27,11 @@ FlatBuffer BufferScope::flatten(Value buffer) {
   return describe(hasContiguousRows(buffer) ? buffer : makeCopy(buffer));
 }
 
+FlatBuffer BufferScope::flattenContiguous(Value buffer) {
+  bool isIdentity = cast<MemRefType>(buffer.getType()).getLayout().isIdentity();
+  return describe(isIdentity ? buffer : makeCopy(buffer));
+}
+
 FlatBuffer BufferScope::flattenResult(Value buffer) {
   if (hasContiguousRows(buffer))
     return describe(buffer);

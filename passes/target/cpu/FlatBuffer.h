@@ -31,6 +31,9 @@ public:
 
   /// A buffer that is read, or one that is row-major anyway.
   FlatBuffer flatten(Value buffer);
+  /// The same for a buffer that is indexed as one row: a part of a wider matrix
+  /// is copied.
+  FlatBuffer flattenContiguous(Value buffer);
 
   /// A buffer that is read and written.
   FlatBuffer flattenResult(Value buffer);

@@ -105,7 +105,7 @@ public:
         biases.push_back(scope.flatten(bias));
     FlatBuffer weights;
     if (op.getWeights())
-      weights = scope.flatten(op.getWeights());
+      weights = scope.flattenContiguous(op.getWeights());
     func::FuncOp kernel = kernels.getHidden(op);
     int64_t width = getBlockColumns(sources);
 
@@ -145,7 +145,7 @@ public:
     if (op.getBias())
       bias = scope.flatten(op.getBias());
     if (op.getWeights())
-      weights = scope.flatten(op.getWeights());
+      weights = scope.flattenContiguous(op.getWeights());
     func::FuncOp kernel = kernels.getCombine(op);
     int64_t width = getBlockColumns(/*sources=*/1);
 

@@ -25,6 +25,20 @@ func.func @hidden(%x: memref<?x64xbf16>, %rows: memref<?xi32>, %offsets: memref<
   return
 }
 
+// Tests that weights which are part of a wider matrix are copied, since the kernel takes them as one row.
+
+// CHECK-LABEL: func @combine_part_of_weights
+func.func @combine_part_of_weights(%h: memref<?x32xf32>, %rows: memref<?xi32>, %offsets: memref<9xi32>, %p: memref<8x4x32x16x1xf32>,
+                                   %w: memref<?x2xf32, strided<[4, 1]>>, %y: memref<?x64xf32>) {
+  // CHECK: %[[COPY:.*]] = memref.alloc(%{{.*}}) : memref<?x2xf32>
+  // CHECK: memref.store %{{.*}}, %[[COPY]]
+  // CHECK: call @kern.combine_
+  // CHECK: memref.dealloc %[[COPY]]
+  kern.experts_combine %h, %rows, %offsets, %p weights(%w : memref<?x2xf32, strided<[4, 1]>>) outs(%y : memref<?x64xf32>)
+    {slots = 2} : memref<?x32xf32>, memref<?xi32>, memref<9xi32>, memref<8x4x32x16x1xf32>
+  return
+}
+
 // CHECK-LABEL: func private @kern.gemm_f32_f32(
 // CHECK-SAME: attributes {no_inline}
 
