@@ -223,7 +223,17 @@ FailureOr<Value> GraphBuilder::buildTensor(const ::onnx::TensorProto &tensor,
   bool isFloat = isa<FloatType>(type->getElementType());
   int64_t limit = isFloat ? options.maxConstantElements
                           : options.maxIntegerConstantElements;
-  if (*place && type->getNumElements() > limit) {
+  bool isWeight = *place && type->getNumElements() > limit;
+  if (isWeight && type->getRank() <= 1 &&
+      type->getNumElements() <= options.maxUniformElements) {
+    // Zeros and ones that exporters store are not worth a look into the file.
+    FailureOr<DenseElementsAttr> value = readTensor(tensor, folder, location);
+    if (failed(value))
+      return failure();
+    if (value->isSplat())
+      return ConstantOp::create(builder, location, *type, *value).getResult();
+  }
+  if (isWeight) {
     SmallVector<int64_t> strides(type->getRank(), 1);
     for (int64_t i = type->getRank() - 1; i > 0; --i)
       strides[i - 1] = strides[i] * type->getDimSize(i);

@@ -160,6 +160,11 @@ mlir::onnx::readTensor(const ::onnx::TensorProto &tensor, StringRef folder,
            << "expected " << expected << " bytes for tensor '" << tensor.name()
            << "' of type " << *type << ", got " << bytes.size();
   ArrayRef<char> raw(bytes.data(), bytes.size());
+  // One element stands for all if they are equal.
+  size_t width = getElementBytes(tensor);
+  if (bytes.size() > width && bytes.compare(width, std::string::npos, bytes, 0,
+                                            bytes.size() - width) == 0)
+    raw = raw.take_front(width);
   if (!type->getElementType().isInteger(1))
     return DenseElementsAttr::getFromRawBuffer(*type, raw);
   SmallVector<bool> values(raw.begin(), raw.end());

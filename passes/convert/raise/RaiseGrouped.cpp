@@ -116,8 +116,10 @@ private:
     if (!scatter || scatter.getReduction() != "add" ||
         getNumber(scatter.getData()) != 0.0)
       return false;
-    auto ones = scatter.getUpdates().getDefiningOp<onnx::ExpandOp>();
-    if (!ones || getNumber(ones.getInput()) != 1.0)
+    Value ones = scatter.getUpdates();
+    if (auto expand = ones.getDefiningOp<onnx::ExpandOp>())
+      ones = expand.getInput();
+    if (getNumber(ones) != 1.0)
       return false;
     auto clip = scatter.getIndices().getDefiningOp<onnx::ClipOp>();
     if (!clip || !isPresent(clip.getMin()) || !isPresent(clip.getMax()))
