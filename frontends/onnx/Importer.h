@@ -23,11 +23,10 @@ struct ImportOptions {
   /// Initialisers with more elements than this stay in the file as
   /// `moe.weight`, if they are floating-point numbers.
   int64_t maxConstantElements = 8;
+  /// The same for integers and booleans, which are mostly shapes and indices.
+  int64_t maxIntegerConstantElements = 4096;
   /// Vectors up to this length whose elements are all equal are constants.
   int64_t maxUniformElements = 65536;
-  /// The same as the first for integers and booleans, which are mostly shapes
-  /// and indices.
-  int64_t maxIntegerConstantElements = 4096;
 };
 
 /// Imports the model at `path`: an ONNX protobuf, or ONNX text if the name ends

@@ -21,13 +21,11 @@ LogicalResult readModel(StringRef path, Location location,
 /// Checks what the importer relies on and brings the graph into the newest
 /// form: functions of the model inlined, attributes of older operator sets
 /// replaced by operands, shapes inferred.
-LogicalResult prepareModel(StringRef path, Location location,
-                           ::onnx::ModelProto &model);
+LogicalResult prepareModel(Location location, ::onnx::ModelProto &model);
 
 /// Replaces attribute forms of operator sets older than `opset` (the version of
 /// the standard's operators) by the newest form, in `graph` and its subgraphs.
-LogicalResult normalizeGraph(::onnx::GraphProto &graph, int64_t opset,
-                             Location location);
+void normalizeGraph(::onnx::GraphProto &graph, int64_t opset);
 
 /// Teaches the ONNX library the operators of other domains that the onnx
 /// dialect has, with their type and shape inference.

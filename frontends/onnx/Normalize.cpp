@@ -116,8 +116,6 @@ private:
 
 } // namespace
 
-LogicalResult mlir::onnx::normalizeGraph(::onnx::GraphProto &graph,
-                                         int64_t opset, Location) {
+void mlir::onnx::normalizeGraph(::onnx::GraphProto &graph, int64_t opset) {
   Normalizer(graph, opset).run();
-  return success();
 }
