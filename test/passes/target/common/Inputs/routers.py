@@ -7,14 +7,11 @@ be distinct, in range and, for ordinary rows, those of the formula; weights of o
 f32 operations on values up to 1); rows with hostile bits must not change the others.
 """
 
-import pathlib
-import subprocess
-import sys
-
 import numpy as np
 
+from router import check, check_choice, check_permutation, compile_router, run_router
+
 EXPERTS, TOKENS = 8, 64
-MOEC, FOLDER = sys.argv[1], pathlib.Path(sys.argv[2])
 BIAS = np.linspace(-0.3, 0.3, EXPERTS, dtype=np.float32)[[3, 0, 6, 1, 7, 2, 5, 4]].copy()
 
 
@@ -89,43 +86,6 @@ ROUTERS = {
 }
 
 
-def compile_router(name, k, attributes):
-    bias = "dense<[" + ", ".join(repr(float(b)) for b in BIAS) + f"]> : tensor<{EXPERTS}xf32>"
-    operand = f"select_bias(%bias : tensor<{EXPERTS}xf32>)" if name == "grouped" else ""
-    (FOLDER / f"{name}.mlir").write_text(f"""
-func.func @main(%z: tensor<?x{EXPERTS}xf32> {{moe.name = "z"}})
-    -> (tensor<?x{k}xi32> {{moe.name = "ids"}}, tensor<?x{k}xf32> {{moe.name = "weights"}},
-        tensor<?xi32> {{moe.name = "rows"}}, tensor<{EXPERTS + 1}xi32> {{moe.name = "offsets"}}) {{
-  %bias = arith.constant {bias}
-  %ids, %weights, %rows, %offsets = moe.route_permute %z {operand} top_k({k}) {attributes}
-    : tensor<?x{EXPERTS}xf32> -> tensor<?x{k}xi32>, tensor<?x{k}xf32>, tensor<?xi32>, tensor<{EXPERTS + 1}xi32>
-  return %ids, %weights, %rows, %offsets : tensor<?x{k}xi32>, tensor<?x{k}xf32>, tensor<?xi32>, tensor<{EXPERTS + 1}xi32>
-}}
-""")
-    subprocess.run([MOEC, "compile", FOLDER / f"{name}.mlir", "--start-from=plan", "--cpu=native", "-q", "-o",
-                    FOLDER / f"{name}.moe"], check=True)
-
-
-def run_router(name, logits):
-    np.save(FOLDER / "z.npy", logits)
-    subprocess.run([MOEC, "run", FOLDER / f"{name}.moe", "--input", f"z={FOLDER}/z.npy", "--output-dir", FOLDER],
-                   check=True, capture_output=True)
-    return [np.load(FOLDER / f"{output}.npy") for output in ("ids", "weights", "rows", "offsets")]
-
-
-def check(condition, name, what):
-    if not np.all(condition):
-        sys.exit(f"{name}: {what}")
-
-
-def check_permutation(name, ids, rows, offsets):
-    k = ids.shape[1]
-    flat = ids.reshape(-1)
-    check(rows == np.argsort(flat, kind="stable"), name, "rows are not the assignments in the order of experts")
-    check(offsets == np.concatenate([[0], np.cumsum(np.bincount(flat, minlength=EXPERTS))]), name, "wrong offsets")
-    check(len(rows) == len(ids) * k, name, "assignments are missing")
-
-
 def main():
     generator = np.random.default_rng(7)
     ordinary = generator.uniform(-3, 3, (TOKENS, EXPERTS)).astype(np.float32)
@@ -134,20 +94,19 @@ def main():
     hostile = generator.choice(special, (512, EXPERTS)).astype(np.float32)
     hostile[0], hostile[1], hostile[2] = np.nan, np.inf, -np.inf
     for name, (k, attributes, formula) in ROUTERS.items():
-        compile_router(name, k, attributes)
+        compile_router(name, EXPERTS, k, attributes, BIAS if name == "grouped" else None)
         ids, weights, rows, offsets = run_router(name, ordinary)
         expected_ids, expected_weights = formula(ordinary.astype(np.float64))
         check(ids == expected_ids, name, "other experts than the formula chooses")
         check(np.abs(weights - expected_weights) <= 1e-5, name, "other weights than the formula's")
-        check_permutation(name, ids, rows, offsets)
+        check_permutation(name, ids, rows, offsets, EXPERTS)
         if name != "grouped":
             check(run_router(name, ties)[0] == formula(ties.astype(np.float64))[0], name, "ties go to another expert")
         mixed_ids, mixed_weights, rows, offsets = run_router(name, np.concatenate([hostile, ordinary]))
-        check((mixed_ids >= 0) & (mixed_ids < EXPERTS), name, "ids out of range")
-        check([len(set(row)) == k for row in mixed_ids], name, "an expert is chosen twice")
+        check_choice(name, mixed_ids, EXPERTS)
         check(mixed_ids[512:] == ids, name, "hostile rows changed the choice of others")
         check(mixed_weights[512:].view(np.uint32) == weights.view(np.uint32), name, "hostile rows changed other bits")
-        check_permutation(name, mixed_ids, rows, offsets)
+        check_permutation(name, mixed_ids, rows, offsets, EXPERTS)
         check(run_router(name, ordinary[:0])[3] == 0, name, "no tokens, but assignments")
         print(f"{name}: ok")
 
