@@ -7,6 +7,7 @@
 
 #include "compiler/Artifact/Manifest.h"
 
+#include "compiler/Artifact/CostModel.h"
 #include "runtime/core/HostInterface.h"
 #include "runtime/format/Format.h"
 
@@ -157,6 +158,7 @@ FailureOr<std::string> moe::makeManifest(ModuleOp module,
     blocks.push_back(toString(block));
   manifest["fused_blocks"] = std::move(blocks);
   manifest["weights"] = describeSegments(segments);
+  manifest["cost"] = describeCost(module);
 
   // Object keys are printed in sorted order.
   std::string text;

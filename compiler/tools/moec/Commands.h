@@ -16,6 +16,7 @@ class App;
 
 // Each adds its command; the work happens in the command's callback, which ends
 // an unsuccessful one by CLI::RuntimeError after printing why.
+void addBenchCommand(CLI::App &app);
 void addCompileCommand(CLI::App &app);
 void addGenerateCommand(CLI::App &app);
 void addInspectCommand(CLI::App &app);

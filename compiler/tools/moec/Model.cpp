@@ -43,6 +43,12 @@ Model::Model(const std::string &path, const RunFlags &flags) {
   session.reset(openSession);
 }
 
+const char *Model::getManifest() const {
+  const char *text;
+  check(moe_program_manifest(program.get(), &text));
+  return text;
+}
+
 void Model::run(const std::vector<moe_input_t> &values) {
   check(moe_session_run(session.get(), values.data(), values.size()));
 }

@@ -28,6 +28,9 @@ public:
   const std::vector<moe_value_info_t> &getInputs() const { return inputs; }
   const std::vector<moe_value_info_t> &getOutputs() const { return outputs; }
 
+  /// The manifest, JSON.
+  const char *getManifest() const;
+
   void run(const std::vector<moe_input_t> &values);
   /// Valid until the next `run` returns.
   moe_tensor_t getOutput(size_t index) const;

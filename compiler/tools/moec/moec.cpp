@@ -29,6 +29,7 @@ int main(int argc, char **argv) {
   addRunCommand(app);
   addVerifyCommand(app);
   addInspectCommand(app);
+  addBenchCommand(app);
   addGenerateCommand(app);
 
   try {

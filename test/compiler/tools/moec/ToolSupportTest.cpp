@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/tools/moec/BenchInputs.h"
 #include "compiler/tools/moec/Compare.h"
 #include "compiler/tools/moec/Npy.h"
 #include "compiler/tools/moec/Printable.h"
@@ -171,4 +172,36 @@ TEST(SamplerTest, Limits) {
   EXPECT_EQ(two[1] + two[3], 1000);
   EXPECT_GT(two[3], 0);
   EXPECT_EQ(draw({1, 0, 0, 7})[1], 1000);
+}
+
+// Tests that a benchmark fills a decoder's inputs with one sequence behind its
+// cache, and that extents with one name are equal.
+TEST(BenchInputsTest, Decoder) {
+  const int64_t unknown[] = {-1, -1}, cache[] = {-1, 2, -1, 8}, flat[] = {-1};
+  const int64_t logits[] = {-1, -1, 50};
+  const char *ids[] = {"batch", "sequence"}, *mask[] = {"batch", "total"};
+  const char *past[] = {"batch", "", "past", ""}, *lengths[] = {"batch"};
+  const char *outputs[] = {"batch", "sequence", ""};
+  std::vector<moe_value_info_t> inputs = {
+      {"seqlens_k", MOE_DTYPE_I32, 1, flat, lengths},
+      {"input_ids", MOE_DTYPE_I64, 2, unknown, ids},
+      {"attention_mask", MOE_DTYPE_I64, 2, unknown, mask},
+      {"past_key_values.0.key", MOE_DTYPE_BF16, 4, cache, past}};
+  std::vector<moe_value_info_t> results = {
+      {"logits", MOE_DTYPE_F32, 3, logits, outputs}};
+  std::mt19937 random(1);
+  BenchInputs source(inputs, results, /*pastTokens=*/7);
+  EXPECT_TRUE(source.hasTokenExtent());
+  std::vector<Tensor> tensors = source.make(3, random);
+  ASSERT_EQ(tensors.size(), 4u);
+  EXPECT_EQ(tensors[0].dims, std::vector<int64_t>({1}));
+  EXPECT_EQ(readElement(tensors[0].view(), 0), 9);
+  EXPECT_EQ(tensors[1].dims, std::vector<int64_t>({1, 3}));
+  for (int64_t i = 0; i < 3; ++i) {
+    EXPECT_GE(readElement(tensors[1].view(), i), 0);
+    EXPECT_LT(readElement(tensors[1].view(), i), 50);
+  }
+  EXPECT_EQ(tensors[2].dims, std::vector<int64_t>({1, 10}));
+  EXPECT_EQ(readElement(tensors[2].view(), 9), 1);
+  EXPECT_EQ(tensors[3].dims, std::vector<int64_t>({1, 2, 7, 8}));
 }

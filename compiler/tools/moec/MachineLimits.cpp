@@ -1,0 +1,123 @@
+//===- MachineLimits.cpp - how fast this machine computes and reads -------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/tools/moec/MachineLimits.h"
+
+#include "runtime/device/cpu/HugePages.h"
+#include "runtime/device/cpu/InstructionSets.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+/// More than caches hold, so that a window has left them when it is read again.
+static constexpr uint64_t kBufferBytes = uint64_t(256) << 20;
+static constexpr uint64_t kWindowBytes = uint64_t(32) << 20;
+static constexpr int kSteps = 100000;
+
+using Vector256 = float __attribute__((vector_size(32)));
+using Vector512 = float __attribute__((vector_size(64)));
+
+/// Takes a value that the compiler must not compute away.
+static volatile float sink;
+
+/// Independent chains of multiply-adds; returns the number of operations.
+#define MOEC_MULTIPLY_ADD(NAME, VECTOR, TARGET)                                \
+  __attribute__((target(TARGET))) static double NAME() {                       \
+    constexpr int chains = 12;                                                 \
+    VECTOR sums[chains], factor = VECTOR{} + 0.5f, term = VECTOR{} + 0.1f;     \
+    for (VECTOR &sum : sums) {                                                 \
+      sum = term;                                                              \
+      __asm__ volatile("" : "+v"(sum));                                        \
+    }                                                                          \
+    for (int step = 0; step < kSteps; ++step) {                                \
+      _Pragma("GCC unroll 12") for (int i = 0; i < chains; ++i) __asm__(       \
+          "vfmadd213ps %2, %1, %0" : "+v"(sums[i]) : "v"(factor), "v"(term));  \
+    }                                                                          \
+    for (VECTOR &sum : sums)                                                   \
+      sink = sum[0];                                                           \
+    return 2.0 * chains * kSteps * (sizeof(VECTOR) / sizeof(float));           \
+  }
+
+MOEC_MULTIPLY_ADD(multiplyAdd256, Vector256, "avx2,fma")
+MOEC_MULTIPLY_ADD(multiplyAdd512, Vector512, "avx512f")
+
+/// Sums up memory, in as many chains as the latency of an addition asks for.
+__attribute__((target("avx2"))) static void read(const float *begin,
+                                                 uint64_t bytes) {
+  constexpr uint64_t chains = 8, lanes = 8;
+  Vector256 sums[chains] = {};
+  for (uint64_t i = 0; i < bytes / sizeof(float); i += chains * lanes)
+    for (uint64_t chain = 0; chain < chains; ++chain) {
+      Vector256 numbers;
+      std::memcpy(&numbers, begin + i + chain * lanes, sizeof(numbers));
+      sums[chain] += numbers;
+    }
+  for (const Vector256 &sum : sums)
+    sink = sum[0];
+}
+
+/// Runs `body` on every thread at once; returns the nanoseconds that the last
+/// one took to finish.
+template <typename Body> static double time(unsigned threads, Body body) {
+  using Clock = std::chrono::steady_clock;
+  std::atomic<unsigned> ready{0};
+  std::vector<std::thread> others;
+  auto runAt = [&](unsigned number) {
+    ready.fetch_add(1);
+    while (ready.load() < threads)
+      std::this_thread::yield();
+    body(number);
+  };
+  for (unsigned i = 1; i < threads; ++i)
+    others.emplace_back(runAt, i);
+  while (ready.load() + 1 < threads)
+    std::this_thread::yield();
+  Clock::time_point start = Clock::now();
+  runAt(0);
+  for (std::thread &other : others)
+    other.join();
+  return std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+}
+
+MachineLimits::MachineLimits(unsigned threads)
+    : threads(threads),
+      buffer(static_cast<float *>(moert::mapHugePages(kBufferBytes))) {
+  // A page that was never written is not in memory.
+  if (buffer)
+    std::fill_n(buffer, kBufferBytes / sizeof(float), 1.0f);
+}
+
+MachineLimits::~MachineLimits() {
+  if (buffer)
+    moert::unmapMemory(buffer, kBufferBytes);
+}
+
+double MachineLimits::measureGflops() {
+  static const bool isWide = moert::isSupported("x86-64-v4");
+  std::vector<double> flops(threads);
+  double nanoseconds = time(threads, [&](unsigned number) {
+    flops[number] = isWide ? multiplyAdd512() : multiplyAdd256();
+  });
+  return flops.front() * threads / nanoseconds;
+}
+
+double MachineLimits::measureGbps() {
+  if (!buffer)
+    return 0;
+  const float *begin = buffer + window / sizeof(float);
+  window = (window + kWindowBytes) % kBufferBytes;
+  // Whole steps of `read`.
+  uint64_t share = kWindowBytes / threads / 4096 * 4096;
+  double nanoseconds = time(threads, [&](unsigned number) {
+    read(begin + number * share / sizeof(float), share);
+  });
+  return share * threads / nanoseconds;
+}
