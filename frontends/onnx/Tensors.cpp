@@ -66,8 +66,12 @@ RankedTensorType mlir::onnx::getTensorType(const ::onnx::TypeProto &type,
   SmallVector<StringAttr> symbols;
   bool named = false;
   for (const auto &dim : type.tensor_type().shape().dim()) {
-    bool isStatic = dim.has_dim_value() && dim.dim_value() >= 0;
-    shape.push_back(isStatic ? dim.dim_value() : ShapedType::kDynamic);
+    // Some exporters write a number as the name of an extent.
+    int64_t extent = dim.dim_value();
+    bool isStatic = dim.has_dim_value() ||
+                    !StringRef(dim.dim_param()).getAsInteger(10, extent);
+    isStatic &= extent >= 0;
+    shape.push_back(isStatic ? extent : ShapedType::kDynamic);
     symbols.push_back(
         StringAttr::get(context, isStatic ? std::string() : dim.dim_param()));
     named |= !symbols.back().empty();
