@@ -258,9 +258,15 @@ Value TensorBuilder::slice(Value tensor, int64_t dim, OpFoldResult offset,
 
 Value TensorBuilder::concat(ValueRange tensors, int64_t dim) {
   Sizes extents = sizes(tensors.front());
-  for (Value tensor : tensors.drop_front())
-    extents[dim] = addSizes(extents[dim], size(tensor, dim));
   int64_t rank = extents.size();
+  for (Value tensor : tensors.drop_front()) {
+    for (int64_t i = 0; i < rank; ++i)
+      if (i != dim)
+        checkEqual(extents[i], size(tensor, i),
+                   "expected tensors of equal extents but for the axis of a "
+                   "concatenation");
+    extents[dim] = addSizes(extents[dim], size(tensor, dim));
+  }
   Value result =
       empty(extents, getTensorType(tensors.front()).getElementType());
   Sizes offsets(rank, builder.getIndexAttr(0));

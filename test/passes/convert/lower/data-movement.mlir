@@ -72,3 +72,18 @@ func.func @reshape(%x: tensor<?xf32>, %shape: tensor<?xi64>) -> tensor<?x?xf32> 
   %y = onnx.Reshape(%x, %shape) : (tensor<?xf32>, tensor<?xi64>) -> tensor<?x?xf32>
   return %y : tensor<?x?xf32>
 }
+
+// -----
+
+// Tests that the extents of the parts of a concatenation are compared but along its axis.
+// CHECK-LABEL: func.func @concat(
+// CHECK-SAME:      %[[X:.*]]: tensor<?x?xf32>, %[[Y:.*]]: tensor<?x?xf32>
+// CHECK-DAG:     %[[ONE:.*]] = arith.constant 1 : index
+// CHECK-DAG:     %[[WIDTH:.*]] = tensor.dim %[[X]], %[[ONE]]
+// CHECK-DAG:     %[[OTHER:.*]] = tensor.dim %[[Y]], %[[ONE]]
+// CHECK:         %[[EQUAL:.*]] = arith.cmpi eq, %[[WIDTH]], %[[OTHER]]
+// CHECK:         cf.assert %[[EQUAL]], "expected tensors of equal extents but for the axis of a concatenation"
+func.func @concat(%x: tensor<?x?xf32>, %y: tensor<?x?xf32>) -> tensor<?x?xf32> {
+  %z = onnx.Concat(%x, %y) {axis = 0 : i64} : (tensor<?x?xf32>, tensor<?x?xf32>) -> tensor<?x?xf32>
+  return %z : tensor<?x?xf32>
+}
