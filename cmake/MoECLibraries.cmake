@@ -40,3 +40,14 @@ function(moec_add_tool name)
   target_link_libraries(${name} PRIVATE ${ARG_LINK} MLIR LLVM)
   set_property(GLOBAL APPEND PROPERTY MOEC_TOOLS ${name})
 endfunction()
+
+# moec_embed_file(VARIABLE SYMBOL FILE)
+# Appends to VARIABLE a source that defines SYMBOL, declared in Resources.h, as the text of FILE.
+function(moec_embed_file variable symbol file)
+  get_filename_component(input ${file} ABSOLUTE)
+  set(output "${CMAKE_CURRENT_BINARY_DIR}/${symbol}.cpp")
+  set(script "${CMAKE_SOURCE_DIR}/cmake/EmbedFile.cmake")
+  add_custom_command(OUTPUT ${output} DEPENDS ${input} ${script}
+    COMMAND ${CMAKE_COMMAND} -DSYMBOL=${symbol} -DINPUT=${input} -DOUTPUT=${output} -P ${script})
+  set(${variable} ${${variable}} ${output} PARENT_SCOPE)
+endfunction()

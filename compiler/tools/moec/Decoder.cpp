@@ -9,57 +9,88 @@
 
 #include "compiler/tools/moec/Commands.h"
 
-#include "llvm/ADT/StringRef.h"
+#include "llvm/ADT/StringSwitch.h"
 
 #include <algorithm>
 #include <cstring>
 #include <numeric>
 
-Decoder::Decoder(Model &model)
-    : model(model), storage(model.getInputs().size()) {
+using Role = Decoder::Role;
+
+/// The names that exporters use.
+static Role getRole(llvm::StringRef name) {
+  return llvm::StringSwitch<Role>(name)
+      .Cases({"input_ids", "tokens"}, Role::Ids)
+      .Case("attention_mask", Role::Mask)
+      .Cases({"position_ids", "positions", "cache_position"}, Role::Positions)
+      .Cases({"total_sequence_length", "total_seq_len", "total_seq_length"},
+             Role::Total)
+      .Case("seqlens_k", Role::LastPlace)
+      .Cases({"past_seq_len", "past_sequence_length", "nonpad_kv_seqlen"},
+             Role::Past)
+      .Default(Role::State);
+}
+
+Decoder::Decoder(Model &model, std::map<std::string, int64_t> extents)
+    : model(model), extents(std::move(extents)),
+      storage(model.getInputs().size()) {
   classifyInputs();
   classifyOutputs();
 }
 
 void Decoder::classifyInputs() {
-  bool hasIds = false;
-  for (const moe_value_info_t &info : model.getInputs()) {
-    llvm::StringRef name = info.name;
-    if (name == "input_ids" && info.rank == 2) {
-      roles.push_back(Role::Ids);
-      hasIds = true;
-      stepTokens = std::max<int64_t>(info.dims[1], 0);
-    } else if (name == "attention_mask" && info.rank == 2) {
-      roles.push_back(Role::Mask);
-    } else if (name == "position_ids" && info.rank == 2) {
-      roles.push_back(Role::Positions);
-    } else if (name.contains("past") && info.rank > 0) {
-      roles.push_back(Role::Cache);
-      addCacheInput(info);
-    } else {
-      exitWithError("expected the inputs of a decoder model, got '" +
-                    name.str() +
-                    "'; known are: input_ids, attention_mask, "
-                    "position_ids, past...");
+  bool hasIds = false, hasStates = false;
+  const std::vector<moe_value_info_t> &inputs = model.getInputs();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const moe_value_info_t &info = inputs[i];
+    std::string name = info.name;
+    Role role = getRole(name);
+    roles.push_back(role);
+    if (role == Role::State) {
+      hasStates = true;
+      continue;
     }
-    if (roles.back() != Role::Cache && info.dtype != MOE_DTYPE_I64 &&
-        info.dtype != MOE_DTYPE_I32)
-      exitWithError("expected input '" + name.str() +
-                    "' to hold i64 or i32, got " + moe_dtype_name(info.dtype));
+    if (info.dtype != MOE_DTYPE_I64 && info.dtype != MOE_DTYPE_I32)
+      exitWithError("expected input '" + name + "' to hold i64 or i32, got " +
+                    moe_dtype_name(info.dtype));
+    if (role != Role::Ids)
+      continue;
+    if (info.rank == 0)
+      exitWithError("expected input '" + name + "' to have dimensions");
+    hasIds = true;
+    idsInput = i;
+    stepTokens = std::max<int64_t>(info.dims[info.rank - 1], 0);
   }
   if (!hasIds)
-    exitWithError("expected a decoder model with an input 'input_ids'");
-  if (std::count(roles.begin(), roles.end(), Role::Cache) == 0 && stepTokens)
-    exitWithError("expected a cache or sequences of any length");
+    exitWithError("expected the inputs of a decoder model, with 'input_ids', "
+                  "got " +
+                  (inputs.empty() ? std::string("none")
+                                  : "'" + std::string(inputs[0].name) + "'"));
+  if (!hasStates)
+    return;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (roles[i] == Role::State)
+      addState(inputs[i], i);
 }
 
-/// An empty cache: one sequence, no tokens.
-void Decoder::addCacheInput(const moe_value_info_t &info) {
-  std::vector<int64_t> dims(info.dims, info.dims + info.rank);
-  for (size_t i = 0; i < dims.size(); ++i)
-    if (dims[i] < 0)
-      dims[i] = i == 0 ? 1 : 0;
-  storage[roles.size() - 1] = Tensor(info.dtype, dims);
+/// The extent of a dimension before the first call: no token has come yet.
+int64_t Decoder::getExtent(const moe_value_info_t &info,
+                           size_t dimension) const {
+  if (info.dims[dimension] >= 0)
+    return info.dims[dimension];
+  auto found = extents.find(info.symbols[dimension]);
+  if (found != extents.end())
+    return found->second;
+  return dimension == 0 ? 1 : 0;
+}
+
+void Decoder::addState(const moe_value_info_t &info, size_t input) {
+  std::vector<int64_t> dims;
+  for (size_t i = 0; i < info.rank; ++i)
+    dims.push_back(getExtent(info, i));
+  if (countElements(info.dtype, dims) < 0)
+    exitWithError("input '" + std::string(info.name) + "' is too large");
+  storage[input] = Tensor(info.dtype, dims);
 }
 
 void Decoder::classifyOutputs() {
@@ -75,22 +106,26 @@ void Decoder::classifyOutputs() {
     exitWithError("expected a decoder model with an output 'logits' of rank 2 "
                   "or 3");
   logitsOutput = found - outputs.begin();
+  size_t states = std::count(roles.begin(), roles.end(), Role::State);
+  if (states == 0)
+    return;
   for (size_t i = 0; i < outputs.size(); ++i)
     if (i != logitsOutput)
-      cacheOutputs.push_back(i);
-  size_t caches = std::count(roles.begin(), roles.end(), Role::Cache);
-  if (caches == 0)
-    cacheOutputs.clear();
-  if (cacheOutputs.size() != caches)
-    exitWithError("expected an output for each of " + std::to_string(caches) +
-                  " caches, got " + std::to_string(cacheOutputs.size()));
+      stateOutputs.push_back(i);
+  if (stateOutputs.size() != states)
+    exitWithError("expected an output for each of " + std::to_string(states) +
+                  " states, got " + std::to_string(stateOutputs.size()));
 }
 
 std::vector<float> Decoder::append(const std::vector<int64_t> &tokens) {
   sequence.insert(sequence.end(), tokens.begin(), tokens.end());
-  if (cacheOutputs.empty()) {
+  if (stateOutputs.empty()) {
+    if (stepTokens && sequence.size() > stepTokens)
+      exitWithError("expected at most " + std::to_string(stepTokens) +
+                    " tokens, for which the model was exported, got " +
+                    std::to_string(sequence.size()));
     step(sequence);
-    return readLogits();
+    return readLogits(sequence.size());
   }
   size_t piece = stepTokens ? stepTokens : tokens.size();
   if (tokens.size() % piece != 0)
@@ -104,61 +139,86 @@ std::vector<float> Decoder::append(const std::vector<int64_t> &tokens) {
     sequence.insert(sequence.end(), part.begin(), part.end());
     step(part);
   }
-  return readLogits();
+  return readLogits(piece);
 }
 
-moe_tensor_t Decoder::makeCounter(const moe_value_info_t &info, size_t input,
-                                  const std::vector<int64_t> &values) {
-  Tensor &tensor = storage[input];
-  tensor = Tensor(info.dtype, {1, static_cast<int64_t>(values.size())});
+/// The values along the last dimension, followed by zeros if that is longer,
+/// for each index of the dimensions before.
+moe_tensor_t Decoder::makeNumbers(size_t input, std::vector<int64_t> values) {
+  const moe_value_info_t &info = model.getInputs()[input];
+  std::vector<int64_t> dims;
+  for (size_t i = 0; i + 1 < info.rank; ++i)
+    dims.push_back(info.dims[i] < 0 ? 1 : info.dims[i]);
+  if (info.rank) {
+    int64_t extent = info.dims[info.rank - 1];
+    if (extent >= 0)
+      values.resize(std::max<size_t>(values.size(), extent));
+    dims.push_back(values.size());
+  }
+  storage[input] = Tensor(info.dtype, dims);
+  char *target = storage[input].bytes.data();
   // Little-endian: the low bytes come first.
   size_t size = moe_dtype_size(info.dtype);
-  for (size_t i = 0; i < values.size(); ++i)
-    std::memcpy(tensor.bytes.data() + i * size, &values[i], size);
-  return tensor.view();
+  int64_t count = countElements(storage[input].view());
+  for (int64_t i = 0; i < count; ++i)
+    std::memcpy(target + i * size, &values[i % values.size()], size);
+  return storage[input].view();
 }
 
 /// Runs the model on the last tokens of `sequence`.
 void Decoder::step(const std::vector<int64_t> &tokens) {
-  std::vector<int64_t> positions(tokens.size());
-  std::iota(positions.begin(), positions.end(),
-            static_cast<int64_t>(sequence.size() - tokens.size()));
-  bool isFirst = sequence.size() == tokens.size();
+  auto total = static_cast<int64_t>(sequence.size());
+  auto past = static_cast<int64_t>(total - tokens.size());
+  // Places go on where a sequence was filled up.
+  std::vector<int64_t> positions(std::max(tokens.size(), stepTokens));
+  std::iota(positions.begin(), positions.end(), past);
   std::vector<moe_input_t> inputs;
-  size_t cache = 0;
+  size_t state = 0;
   for (size_t i = 0; i < roles.size(); ++i) {
-    const moe_value_info_t &info = model.getInputs()[i];
     moe_tensor_t tensor;
     switch (roles[i]) {
     case Role::Ids:
-      tensor = makeCounter(info, i, tokens);
+      tensor = makeNumbers(i, tokens);
       break;
     case Role::Mask:
-      tensor = makeCounter(info, i, std::vector<int64_t>(sequence.size(), 1));
+      tensor = makeNumbers(i, std::vector<int64_t>(total, 1));
       break;
     case Role::Positions:
-      tensor = makeCounter(info, i, positions);
+      tensor = makeNumbers(i, positions);
       break;
-    case Role::Cache:
+    case Role::Total:
+      tensor = makeNumbers(i, {total});
+      break;
+    case Role::LastPlace:
+      tensor = makeNumbers(i, {total - 1});
+      break;
+    case Role::Past:
+      tensor = makeNumbers(i, {past});
+      break;
+    case Role::State:
       // The output of the last call stays valid until the end of this one.
       tensor =
-          isFirst ? storage[i].view() : model.getOutput(cacheOutputs[cache]);
-      ++cache;
+          past == 0 ? storage[i].view() : model.getOutput(stateOutputs[state]);
+      ++state;
       break;
     }
-    inputs.push_back({info.name, tensor});
+    inputs.push_back({model.getInputs()[i].name, tensor});
   }
   model.run(inputs);
 }
 
-std::vector<float> Decoder::readLogits() const {
+/// The logits of the last of `tokens` tokens, in the first row of the batch.
+std::vector<float> Decoder::readLogits(size_t tokens) const {
   moe_tensor_t tensor = model.getOutput(logitsOutput);
   int64_t vocabulary = tensor.dims[tensor.rank - 1];
-  int64_t count = countElements(tensor);
-  if (count == 0)
+  if (countElements(tensor) == 0)
     exitWithError("expected logits, got " + describe(tensor));
+  // Some models give the logits of the last token only.
+  bool hasRows = tensor.rank == 3 || model.getInputs()[idsInput].rank == 1;
+  int64_t rows = hasRows ? tensor.dims[tensor.rank - 2] : 1;
+  int64_t row = std::min<int64_t>(tokens, rows) - 1;
   std::vector<float> logits(vocabulary);
   for (int64_t i = 0; i < vocabulary; ++i)
-    logits[i] = readElement(tensor, count - vocabulary + i);
+    logits[i] = readElement(tensor, row * vocabulary + i);
   return logits;
 }

@@ -17,18 +17,26 @@ static bool isGreater(float left, float right) {
 }
 
 size_t Sampler::choose(const std::vector<float> &logits) {
-  std::vector<size_t> order(logits.size());
-  std::iota(order.begin(), order.end(), size_t(0));
   auto likelier = [&](size_t left, size_t right) {
     if (isGreater(logits[left], logits[right]))
       return true;
     return !isGreater(logits[right], logits[left]) && left < right;
   };
-  if (options.temperature <= 0)
-    return *std::min_element(order.begin(), order.end(), likelier);
-  std::sort(order.begin(), order.end(), likelier);
-  if (options.topK > 0 && options.topK < order.size())
-    order.resize(options.topK);
+  if (options.temperature <= 0) {
+    size_t best = 0;
+    for (size_t token = 1; token < logits.size(); ++token)
+      if (likelier(token, best))
+        best = token;
+    return best;
+  }
+  std::vector<size_t> order(logits.size());
+  std::iota(order.begin(), order.end(), size_t(0));
+  size_t candidates = order.size();
+  if (options.topK > 0)
+    candidates = std::min(candidates, options.topK);
+  std::partial_sort(order.begin(), order.begin() + candidates, order.end(),
+                    likelier);
+  order.resize(candidates);
 
   std::vector<double> weights;
   double highest = logits[order.front()], sum = 0;

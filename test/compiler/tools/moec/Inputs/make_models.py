@@ -70,11 +70,47 @@ def counter(folder):
          {"table": table, "zero": numpy.zeros(1, numpy.int64)})
 
 
+def stepper(folder):
+    """A language model that takes one token at a time and says how many came before it, in every way it is told:
+    byte t at place n is followed by t + n + length - length of the past - last place + 1."""
+    nodes = [helper.make_node("Add", ["input_ids", "cache_position"], ["sum"], "add"),
+             helper.make_node("Cast", ["seqlens_k"], ["last"], "cast", to=TensorProto.INT64),
+             helper.make_node("Add", ["total_sequence_length", "last"], ["lengths"], "add_total"),
+             helper.make_node("Add", ["past_seq_len", "last"], ["places"], "add_past"),
+             helper.make_node("Sub", ["lengths", "places"], ["one"], "sub"),
+             helper.make_node("Add", ["sum", "one"], ["next"], "add_one"),
+             helper.make_node("Gather", ["table", "next"], ["logits"], "gather"),
+             helper.make_node("Concat", ["input.past.0", "input_ids"], ["output.past.0"], "concat", axis=1)]
+    save(folder, nodes,
+         [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", 1]),
+          helper.make_tensor_value_info("cache_position", TensorProto.INT64, [1]),
+          helper.make_tensor_value_info("seqlens_k", TensorProto.INT32, ["batch"]),
+          helper.make_tensor_value_info("total_sequence_length", TensorProto.INT64, []),
+          helper.make_tensor_value_info("past_seq_len", TensorProto.INT64, []),
+          helper.make_tensor_value_info("input.past.0", TensorProto.INT64, ["batch", "past"])],
+         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1, 256]),
+          helper.make_tensor_value_info("output.past.0", TensorProto.INT64, ["batch", "past + 1"])],
+         {"table": numpy.eye(256, dtype=numpy.float32)})
+
+
+def fixed(folder):
+    """A language model for two sequences of six tokens: byte t is followed by t + 1 times the mask."""
+    table = numpy.eye(256, dtype=numpy.float32)
+    nodes = [helper.make_node("Add", ["input_ids", "attention_mask"], ["next"], "add"),
+             helper.make_node("Gather", ["table", "next"], ["logits"], "gather")]
+    save(folder, nodes,
+         [helper.make_tensor_value_info("input_ids", TensorProto.INT64, [2, 6]),
+          helper.make_tensor_value_info("attention_mask", TensorProto.INT64, [2, 6])],
+         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [2, 6, 256])], {"table": table})
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     linear(folder / "linear")
     successor(folder / "successor")
     counter(folder / "counter")
+    stepper(folder / "stepper")
+    fixed(folder / "fixed")
 
 
 main()

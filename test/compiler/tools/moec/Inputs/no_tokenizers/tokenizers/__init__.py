@@ -1,0 +1,1 @@
+raise ImportError("this package stands in the way of the real one")
