@@ -129,7 +129,7 @@ private:
         return failure();
       CodeObject &object = code.emplace_back();
       object.isa = isa;
-      if (failed(emitSharedObject(*copy, isa, object.bytes)))
+      if (failed(emitSharedObject(*copy, isa, options.sanitize, object.bytes)))
         return failure();
       progress += getWeight(Phase::Target) / options.isas.size();
       reportTime("code for " + isa, start);

@@ -32,6 +32,8 @@ struct CompileOptions {
   std::string baseDir;
   /// Instruction set levels to generate code for, lowest first.
   std::vector<std::string> isas = {"x86-64-v3", "x86-64-v4"};
+  /// Checks every access of the generated code to memory (AddressSanitizer).
+  bool sanitize = false;
   /// The last phase to run; its IR is printed instead of writing an artifact.
   std::optional<Phase> stopAfter;
   /// The phase to begin with; the model file then holds the IR before it.

@@ -20,6 +20,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Instrumentation/AddressSanitizer.h"
 
 LLD_HAS_DRIVER(elf)
 
@@ -57,7 +58,7 @@ std::unique_ptr<llvm::TargetMachine> createTargetMachine(Location loc,
 }
 
 /// Lets LLVM use the whole width of the registers that `isa` has.
-void setVectorWidth(llvm::Module &module, StringRef isa) {
+void setAttributes(llvm::Module &module, StringRef isa, bool sanitize) {
   StringRef width = isa == "x86-64-v4" ? "512" : "256";
   for (llvm::Function &function : module) {
     if (function.isDeclaration())
@@ -65,15 +66,25 @@ void setVectorWidth(llvm::Module &module, StringRef isa) {
     function.addFnAttr("prefer-vector-width", width);
     function.addFnAttr("min-legal-vector-width", width);
     function.addFnAttr(llvm::Attribute::NoUnwind);
+    if (sanitize)
+      function.addFnAttr(llvm::Attribute::SanitizeAddress);
   }
 }
 
-void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+void optimize(llvm::Module &module, llvm::TargetMachine &machine,
+              bool sanitize) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
   llvm::ModuleAnalysisManager modules;
   llvm::PassBuilder builder(&machine);
+  if (sanitize)
+    builder.registerOptimizerLastEPCallback(
+        [](llvm::ModulePassManager &passes, llvm::OptimizationLevel,
+           llvm::ThinOrFullLTOPhase) {
+          passes.addPass(
+              llvm::AddressSanitizerPass(llvm::AddressSanitizerOptions()));
+        });
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(components);
   builder.registerFunctionAnalyses(functions);
@@ -145,7 +156,7 @@ LogicalResult link(Location loc, StringRef object, StringRef script,
 } // namespace
 
 LogicalResult moe::emitSharedObject(ModuleOp module, StringRef isa,
-                                    std::vector<char> &object) {
+                                    bool sanitize, std::vector<char> &object) {
   Location loc = module.getLoc();
   registerBuiltinDialectTranslation(*module.getContext());
   registerLLVMDialectTranslation(*module.getContext());
@@ -158,8 +169,8 @@ LogicalResult moe::emitSharedObject(ModuleOp module, StringRef isa,
     return emitError(loc) << "translation to LLVM IR failed";
   code->setTargetTriple(machine->getTargetTriple());
   code->setDataLayout(machine->createDataLayout());
-  setVectorWidth(*code, isa);
-  optimize(*code, *machine);
+  setAttributes(*code, isa, sanitize);
+  optimize(*code, *machine, sanitize);
 
   TemporaryFile objectFile("o"), scriptFile("ver"), sharedFile("so");
   std::error_code error;

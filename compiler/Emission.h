@@ -16,8 +16,10 @@ namespace mlir::moe {
 
 /// Compiles a module in the LLVM dialect (see `moe-emit-entry`) for `isa`, an
 /// x86-64 level such as "x86-64-v3", and links it into `object`, an ELF shared
-/// object that exports what runtime/core/HostInterface.h lists.
-LogicalResult emitSharedObject(ModuleOp module, StringRef isa,
+/// object that exports what runtime/core/HostInterface.h lists. With `sanitize`
+/// every access to memory is checked by AddressSanitizer, whose runtime has to
+/// be in the process that runs the code.
+LogicalResult emitSharedObject(ModuleOp module, StringRef isa, bool sanitize,
                                std::vector<char> &object);
 
 } // namespace mlir::moe

@@ -1,5 +1,6 @@
 """lit configuration: the tests mirror the source tree, e2e/ runs whole models."""
 
+import glob
 import os
 
 import lit.formats
@@ -11,6 +12,11 @@ config.excludes = ["Inputs", "CMakeLists.txt"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.moec_build, "test")
 
+# Generated code that checks its accesses runs with this library preloaded.
+asan = "".join(glob.glob(f"{config.llvm_prefix}/lib/clang/*/lib/*/libclang_rt.asan-x86_64.so"))
+if asan:
+    config.available_features.add("asan")
+
 tools = [os.path.join(config.moec_build, "bin"), config.llvm_tools]
 config.environment["PATH"] = os.pathsep.join(tools + [os.environ["PATH"]])
 config.environment["HOME"] = os.environ.get("HOME", "/")
@@ -20,4 +26,5 @@ config.substitutions += [
     ("%python", config.python),
     ("%cmake", config.cmake),
     ("%llvm", config.llvm_prefix),
+    ("%asan", asan),
 ]

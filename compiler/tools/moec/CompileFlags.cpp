@@ -29,6 +29,11 @@ void CompileFlags::addTo(CLI::App &command) {
                   "(default: all)")
       ->delimiter(',')
       ->check(CLI::IsMember({"native", "x86-64-v3", "x86-64-v4"}));
+  command
+      .add_option("--sanitize", sanitizer,
+                  "address: check every access of the code to memory; run it "
+                  "with the AddressSanitizer library preloaded")
+      ->check(CLI::IsMember({"address"}));
 }
 
 /// The highest level that the build host itself has.
@@ -42,6 +47,7 @@ static std::string getNativeLevel() {
 }
 
 void CompileFlags::apply(CompileOptions &options) const {
+  options.sanitize = sanitizer == "address";
   options.isas.clear();
   for (const std::string &cpu : cpus)
     options.isas.push_back(cpu == "native" ? getNativeLevel() : cpu);

@@ -75,6 +75,7 @@ void moe::buildLLVMPipeline(OpPassManager &manager) {
   manager.addPass(createConvertMathToLibmPass());
   manager.addPass(createConvertVectorToLLVMPass());
   FinalizeMemRefToLLVMConversionPassOptions buffers;
+  buffers.useAlignedAlloc = true;
   buffers.useGenericFunctions = true;
   manager.addPass(createFinalizeMemRefToLLVMConversionPass(buffers));
   manager.addPass(createArithToLLVMConversionPass());

@@ -14,6 +14,25 @@
 
 using namespace moert;
 
+// AddressSanitizer, if it is in the process: code that was compiled to check
+// its accesses then finds those beyond the bytes that were asked for.
+extern "C" {
+__attribute__((weak)) void __asan_poison_memory_region(const volatile void *,
+                                                       size_t);
+__attribute__((weak)) void __asan_unpoison_memory_region(const volatile void *,
+                                                         size_t);
+}
+
+static void forbidAccess(const void *memory, uint64_t bytes) {
+  if (__asan_poison_memory_region)
+    __asan_poison_memory_region(memory, bytes);
+}
+
+static void permitAccess(const void *memory, uint64_t bytes) {
+  if (__asan_unpoison_memory_region)
+    __asan_unpoison_memory_region(memory, bytes);
+}
+
 /// Stands before the memory that it describes.
 struct alignas(64) Allocator::Block {
   Block *previous;
@@ -64,6 +83,7 @@ Allocator::~Allocator() {
 }
 
 void Allocator::freeBlock(Block *block) {
+  permitAccess(block->getMemory(), block->bytes);
   if (block->bytes + sizeof(Block) >= kHugeBytes)
     unmapMemory(block, block->bytes + sizeof(Block));
   else
@@ -96,6 +116,8 @@ void *Allocator::allocate(uint64_t bytes) {
   if (used)
     used->previous = block;
   used = block;
+  forbidAccess(block->getMemory(), block->bytes);
+  permitAccess(block->getMemory(), bytes);
   return block->getMemory();
 }
 
@@ -106,6 +128,7 @@ void Allocator::unlink(Block *block) {
 }
 
 void Allocator::recycle(Block *block) {
+  forbidAccess(block->getMemory(), block->bytes);
   block->state = Block::Free;
   block->next = available[block->sizeClass];
   available[block->sizeClass] = block;

@@ -1,9 +1,12 @@
 """Compiles one layer of experts in a form and runs it at the edges: no token, one, an expert without tokens, all tokens at
 one expert, one expert, every expert chosen, 512 experts, rows of NaN and infinity among others.
 
-Usage: extremes.py MOEC FORM FOLDER
+Usage: extremes.py MOEC FORM FOLDER [ASAN]
+
+With the path of the AddressSanitizer library every access to memory of the generated code is checked.
 """
 
+import os
 import pathlib
 import re
 import subprocess
@@ -14,7 +17,7 @@ import numpy as np
 from expert_forms import FORMS, Weights
 from graph import Graph
 
-MOEC, FORM, FOLDER = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+MOEC, FORM, FOLDER, ASAN = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), sys.argv[4:]
 HIDDEN, INNER, TOKENS = 24, 20, 33
 
 
@@ -24,7 +27,7 @@ def compile_layer(experts, k, weights):
     g.output("y", FORMS[FORM](g, x, z, weights, k), ["tokens", HIDDEN])
     g.write(FOLDER / "model.onnx")
     result = subprocess.run([MOEC, "compile", FOLDER / "model.onnx", "-o", FOLDER / "model.moe", "--cpu=native", "-q",
-                             "--remarks"], check=True, capture_output=True, text=True)
+                             "--remarks", *(["--sanitize=address"] if ASAN else [])], check=True, capture_output=True, text=True)
     if len(re.findall("experts fused", result.stderr)) != 1:
         sys.exit(f"E = {experts}, k = {k}: the experts are not recognised:\n{result.stderr}")
 
@@ -32,8 +35,9 @@ def compile_layer(experts, k, weights):
 def run(x, z):
     np.save(FOLDER / "x.npy", x)
     np.save(FOLDER / "z.npy", z)
+    environment = {**os.environ, "LD_PRELOAD": ASAN[0], "ASAN_OPTIONS": "detect_leaks=0"} if ASAN else None
     subprocess.run([MOEC, "run", FOLDER / "model.moe", "--input", f"x={FOLDER}/x.npy", "--input", f"z={FOLDER}/z.npy",
-                    "--output-dir", FOLDER], check=True, capture_output=True)
+                    "--output-dir", FOLDER], check=True, stdout=subprocess.DEVNULL, env=environment)
     return np.load(FOLDER / "y.npy")
 
 

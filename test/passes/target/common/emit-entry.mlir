@@ -4,7 +4,7 @@
 
 // CHECK-DAG: llvm.mlir.global external @moert_host()
 // CHECK-DAG: llvm.mlir.global external @moert_weights()
-// CHECK-DAG: llvm.func internal @_mlir_memref_to_llvm_alloc
+// CHECK-DAG: llvm.func internal @_mlir_memref_to_llvm_aligned_alloc
 // CHECK-DAG: llvm.func internal @main
 // CHECK-LABEL: llvm.func @moert_main(%{{.*}}: !llvm.ptr, %{{.*}}: !llvm.ptr)
 // CHECK: llvm.call @_mlir_ciface_main

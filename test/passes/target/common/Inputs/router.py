@@ -1,12 +1,17 @@
-"""Compiles one router with the lowering of the target stage and runs it."""
+"""Compiles one router with the lowering of the target stage and runs it.
 
+Programs take the arguments MOEC FOLDER [ASAN]; with the path of the AddressSanitizer library every access to memory of the
+generated code is checked.
+"""
+
+import os
 import pathlib
 import subprocess
 import sys
 
 import numpy as np
 
-MOEC, FOLDER = sys.argv[1], pathlib.Path(sys.argv[2])
+MOEC, FOLDER, ASAN = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
 
 
 def compile_router(name, experts, k, attributes, bias=None, expert_scale=None, element="f32"):
@@ -27,14 +32,15 @@ func.func @main(%z: tensor<?x{experts}x{element}> {{moe.name = "z"}}) -> ({named
 }}
 """)
     subprocess.run([MOEC, "compile", FOLDER / f"{name}.mlir", "--start-from=plan", "--cpu=native", "-q", "-o",
-                    FOLDER / f"{name}.moe"], check=True)
+                    FOLDER / f"{name}.moe", *(["--sanitize=address"] if ASAN else [])], check=True)
 
 
 def run_router(name, logits):
     """ids, weights, rows, offsets."""
     np.save(FOLDER / "z.npy", logits)
+    environment = {**os.environ, "LD_PRELOAD": ASAN[0], "ASAN_OPTIONS": "detect_leaks=0"} if ASAN else None
     subprocess.run([MOEC, "run", FOLDER / f"{name}.moe", "--input", f"z={FOLDER}/z.npy", "--output-dir", FOLDER],
-                   check=True, capture_output=True)
+                   check=True, stdout=subprocess.DEVNULL, env=environment)
     return [np.load(FOLDER / f"{output}.npy") for output in ("ids", "weights", "rows", "offsets")]
 
 

@@ -1,6 +1,6 @@
 """Compiles routers with the reference lowering, runs them on hostile logits and compares with formulas in numpy.
 
-Usage: routers.py MOEC FOLDER
+Usage: routers.py MOEC FOLDER [ASAN]
 
 Every router sees ordinary rows, ties, rows of one value, infinities, NaN and denormal numbers. Whatever the bits, ids must
 be distinct, in range and, for ordinary rows, those of the formula; weights of ordinary rows agree within 1e-5 (a handful of
