@@ -19,3 +19,10 @@ moec_add_tool(moec-tests
   compiler/Artifact/WeightPackerTest.cpp
   compiler/tools/moec/ToolSupportTest.cpp
   LINK moec-weight-packer moec-tool-support moert-format GTest::gtest_main)
+
+add_executable(placement-tests
+  passes/plan/placement/PlanFileTest.cpp
+  passes/plan/placement/PlannerTest.cpp
+  passes/plan/placement/SimulatorTest.cpp)
+target_precompile_headers(placement-tests REUSE_FROM moec-precompiled)
+target_link_libraries(placement-tests PRIVATE moec-placement GTest::gtest_main)
