@@ -14,13 +14,15 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <numeric>
 #include <thread>
 #include <vector>
 
 /// More than caches hold, so that a window has left them when it is read again.
 static constexpr uint64_t kBufferBytes = uint64_t(256) << 20;
 static constexpr uint64_t kWindowBytes = uint64_t(32) << 20;
-static constexpr int kSteps = 100000;
+/// A burst takes about a millisecond.
+static constexpr int kSteps = 500000;
 
 using Vector256 = float __attribute__((vector_size(32)));
 using Vector512 = float __attribute__((vector_size(64)));
@@ -64,27 +66,29 @@ __attribute__((target("avx2"))) static void read(const float *begin,
     sink = sum[0];
 }
 
-/// Runs `body` on every thread at once; returns the nanoseconds that the last
-/// one took to finish.
-template <typename Body> static double time(unsigned threads, Body body) {
+/// Runs `body` on every thread at once; returns the sum of the rates, in units
+/// of `body`'s result per nanosecond. Each thread takes its own time, so that
+/// one that starts late does not count as slow.
+template <typename Body> static double measure(unsigned threads, Body body) {
   using Clock = std::chrono::steady_clock;
   std::atomic<unsigned> ready{0};
+  std::vector<double> rates(threads);
   std::vector<std::thread> others;
   auto runAt = [&](unsigned number) {
     ready.fetch_add(1);
     while (ready.load() < threads)
       std::this_thread::yield();
-    body(number);
+    Clock::time_point start = Clock::now();
+    double work = body(number);
+    std::chrono::duration<double, std::nano> elapsed = Clock::now() - start;
+    rates[number] = work / elapsed.count();
   };
   for (unsigned i = 1; i < threads; ++i)
     others.emplace_back(runAt, i);
-  while (ready.load() + 1 < threads)
-    std::this_thread::yield();
-  Clock::time_point start = Clock::now();
   runAt(0);
   for (std::thread &other : others)
     other.join();
-  return std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+  return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
 MachineLimits::MachineLimits(unsigned threads)
@@ -102,11 +106,9 @@ MachineLimits::~MachineLimits() {
 
 double MachineLimits::measureGflops() {
   static const bool isWide = moert::isSupported("x86-64-v4");
-  std::vector<double> flops(threads);
-  double nanoseconds = time(threads, [&](unsigned number) {
-    flops[number] = isWide ? multiplyAdd512() : multiplyAdd256();
+  return measure(threads, [](unsigned) {
+    return isWide ? multiplyAdd512() : multiplyAdd256();
   });
-  return flops.front() * threads / nanoseconds;
 }
 
 double MachineLimits::measureGbps() {
@@ -116,8 +118,8 @@ double MachineLimits::measureGbps() {
   window = (window + kWindowBytes) % kBufferBytes;
   // Whole steps of `read`.
   uint64_t share = kWindowBytes / threads / 4096 * 4096;
-  double nanoseconds = time(threads, [&](unsigned number) {
+  return measure(threads, [&](unsigned number) {
     read(begin + number * share / sizeof(float), share);
+    return double(share);
   });
-  return share * threads / nanoseconds;
 }

@@ -47,6 +47,13 @@ void BufferScope::close() {
     memref::DeallocOp::create(b, copy);
 }
 
+Value BufferScope::allocate(Value size, Type element) {
+  Value buffer = memref::AllocOp::create(
+      b, MemRefType::get({ShapedType::kDynamic}, element), size);
+  copies.push_back(buffer);
+  return buffer;
+}
+
 Value BufferScope::makeCopy(Value buffer) {
   auto type = cast<MemRefType>(buffer.getType());
   SmallVector<Value> sizes;

@@ -8,7 +8,7 @@
 #ifndef PASSES_TARGET_CPU_FLATBUFFER_H
 #define PASSES_TARGET_CPU_FLATBUFFER_H
 
-#include "passes/target/cpu/PanelTile.h"
+#include "passes/target/cpu/KernelBuilder.h"
 
 namespace mlir::moe {
 
@@ -38,7 +38,10 @@ public:
   /// A buffer that is read and written.
   FlatBuffer flattenResult(Value buffer);
 
-  /// Writes results back and releases copies.
+  /// A buffer of `size` elements for the time of the operation.
+  Value allocate(Value size, Type element);
+
+  /// Writes results back and releases what was allocated.
   void close();
 
 private:

@@ -36,106 +36,66 @@ struct KernelSet::Arguments {
 
 namespace {
 
-/// The tile that a hook works on.
-struct Tile {
-  Value firstRow;
-  int64_t height;
-  ArrayRef<TileColumn> vectors;
-  /// The column of the result where the first panel begins.
-  Value firstColumn;
-  ValueRange sums;
-
-  Value getSum(int64_t row, int64_t vector) const {
-    return sums[row * vectors.size() + vector];
-  }
+/// Where the sums of a kernel are and how far its result reaches.
+struct SumBlock {
+  Value sums;
+  Value count, columns;
+  /// Matrices side by side.
+  int64_t sources;
+  int64_t stride;
 };
 
-/// What differs between kernels.
-struct Hooks {
-  /// Where a row of the left operand starts.
-  function_ref<Value(KernelBuilder &, Value)> getRowOffset;
-  /// Uses the sums.
-  function_ref<void(KernelBuilder &, const Tile &)> store;
-};
-
-/// Access to runs of columns that may reach beyond the last one.
+/// Access to the columns of one panel, of which the result may lack the last.
 class ColumnAccess {
 public:
-  ColumnAccess(KernelBuilder &b, const Tile &tile, const TileColumn &vector,
-               int64_t sources, int64_t lanes, Value columns)
-      : b(b), type(VectorType::get(lanes, b.getF32Type())) {
-    column = b.add(tile.firstColumn,
-                   vector.panel / sources * kPanelColumns + vector.lane);
-    auto maskType = VectorType::get(lanes, b.getI1Type());
-    mask = vector::CreateMaskOp::create(b, maskType, b.sub(columns, column));
+  ColumnAccess(KernelBuilder &b, Value column, Value columns)
+      : type(VectorType::get(kPanelColumns, b.getF32Type())), column(column) {
+    Value left = b.sub(columns, column);
+    isWhole = b.less(b.index(kPanelColumns - 1), left);
+    mask = vector::CreateMaskOp::create(
+        b, VectorType::get(kPanelColumns, b.getI1Type()), left);
   }
 
-  Value load(Value buffer, Value offset) {
+  Value load(KernelBuilder &b, Value buffer, Value offset) const {
+    Value place = b.add(offset, column);
     Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
-    return vector::MaskedLoadOp::create(b, type, buffer, b.add(offset, column),
-                                        mask, zero);
+    return vector::MaskedLoadOp::create(b, type, buffer, place, mask, zero);
   }
-  void store(Value value, Value buffer, Value offset) {
-    vector::MaskedStoreOp::create(b, buffer, b.add(offset, column), mask,
-                                  value);
+  /// Masked stores are slow on some processors.
+  void store(KernelBuilder &b, Value value, Value buffer, Value offset) const {
+    Value place = b.add(offset, column);
+    b.branch(
+        isWhole, [&] { vector::StoreOp::create(b, value, buffer, place); },
+        [&] { vector::MaskedStoreOp::create(b, buffer, place, mask, value); });
   }
-  Value broadcast(Value scalar) {
+  Value broadcast(KernelBuilder &b, Value scalar) const {
     return vector::BroadcastOp::create(b, type, scalar);
   }
 
 private:
-  KernelBuilder &b;
   VectorType type;
-  Value column, mask;
+  Value column, isWhole, mask;
 };
 
 } // namespace
 
-/// Emits one pass over the rows after the other, for the panels of `block`.
-template <typename Arguments>
-static void emitPasses(KernelBuilder &b, const PanelBlock &block, int64_t lanes,
-                       Arguments &arguments, Value panelOffset,
-                       Value firstColumn, const Hooks &hooks) {
-  for (ArrayRef<TileColumn> vectors : block.passes)
-    emitRowGroups(b, arguments.count, [&](Value first, int64_t height) {
-      TileOperands operands;
-      operands.rows = arguments.rows;
-      for (int64_t i = 0; i < height; ++i)
-        operands.rowOffsets.push_back(hooks.getRowOffset(b, b.add(first, i)));
-      operands.panels = arguments.panels;
-      operands.panelOffset = panelOffset;
-      operands.depth = arguments.depth;
-      SmallVector<Value> sums = emitTile(b, operands, vectors, lanes);
-      hooks.store(b, {first, height, vectors, firstColumn, sums});
+/// Calls `body` for each row with its sums in each panel of the result, one
+/// vector for each source.
+static void forEachSum(
+    KernelBuilder &b, const SumBlock &block,
+    function_ref<void(Value, ArrayRef<Value>, const ColumnAccess &)> body) {
+  auto type = VectorType::get(kPanelColumns, b.getF32Type());
+  b.loop(b.index(0), block.columns, kPanelColumns, [&](Value column) {
+    ColumnAccess access(b, column, block.columns);
+    b.loop(b.index(0), block.count, 1, [&](Value row) {
+      Value place =
+          b.add(b.mul(row, block.stride), b.mul(column, block.sources));
+      SmallVector<Value> sums;
+      for (int64_t source = 0; source < block.sources; ++source)
+        sums.push_back(vector::LoadOp::create(
+            b, type, block.sums, b.add(place, source * kPanelColumns)));
+      body(row, sums, access);
     });
-}
-
-/// Emits a kernel's body: a whole block at once, or else its panels in turn.
-template <typename Arguments>
-static void emitBlock(KernelBuilder &b, const TileTarget &target,
-                      int64_t sources, Arguments &arguments,
-                      const Hooks &hooks) {
-  PanelBlock block = target.getBlock(sources);
-  PanelBlock tail = target.getTail(sources);
-  Value zero = b.index(0);
-  if (block.panels == tail.panels)
-    return emitPasses(b, block, target.lanes, arguments, arguments.panelOffset,
-                      zero, hooks);
-
-  Value needed = b.index((block.panels / sources - 1) * kPanelColumns);
-  Value isWhole = b.less(needed, arguments.columns);
-  auto choice = scf::IfOp::create(b, isWhole, /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPoint(choice.thenYield());
-  emitPasses(b, block, target.lanes, arguments, arguments.panelOffset, zero,
-             hooks);
-  b.setInsertionPoint(choice.elseYield());
-  Value tailSize = b.mul(arguments.depth, tail.panels * kPanelColumns);
-  Value tails = b.ceilDiv(arguments.columns, kPanelColumns);
-  b.loop(zero, tails, 1, [&](Value i) {
-    Value offset = b.add(arguments.panelOffset, b.mul(i, tailSize));
-    emitPasses(b, tail, target.lanes, arguments, offset,
-               b.mul(i, kPanelColumns), hooks);
   });
 }
 
@@ -189,29 +149,79 @@ KernelSet::getOrCreate(Location loc, const Twine &name, Value rows,
   return function;
 }
 
+/// The kernel of kernels: the sums of rows times panels. It is a function of
+/// its own, so that code for the tiles exists once for each type of panels.
+func::FuncOp KernelSet::getProduct(Location loc, Type rows, Type panels) {
+  std::string symbol = "kern.product_" + print(rows) + "_" + print(panels);
+  if (auto existing = symbols.lookup<func::FuncOp>(symbol))
+    return existing;
+  KernelBuilder b(UnknownLoc::get(loc.getContext()), loc.getContext());
+  Type index = b.getIndexType();
+  SmallVector<Type> types = {getFlatType(rows),
+                             getFlatType(index),
+                             index,
+                             getFlatType(panels),
+                             index,
+                             index,
+                             index,
+                             getFlatType(b.getF32Type())};
+  auto function = func::FuncOp::create(b, symbol, b.getFunctionType(types, {}));
+  function.setPrivate();
+  function.setNoInline(true);
+  symbols.insert(function);
+  Block *entry = function.addEntryBlock();
+  b.setInsertionPointToStart(entry);
+  auto list = entry->getArguments();
+  emitPanelProduct(
+      b, target,
+      {list[0], list[1], list[2], list[3], list[4], list[5], list[6], list[7]});
+  func::ReturnOp::create(b);
+  return function;
+}
+
+Value KernelSet::multiply(KernelBuilder &b, const Arguments &arguments,
+                          int64_t sources,
+                          function_ref<Value(Value row)> getRowOffset) {
+  auto allocate = [&](int64_t size, Type type) -> Value {
+    Value buffer = memref::AllocaOp::create(b, MemRefType::get(size, type),
+                                            b.getI64IntegerAttr(64));
+    return memref::CastOp::create(b, getFlatType(type), buffer);
+  };
+  Value starts = allocate(target.taskRows, b.getIndexType());
+  Value sums =
+      allocate(target.taskRows * target.getSumStride(), b.getF32Type());
+  b.loop(b.index(0), arguments.count, 1, [&](Value row) {
+    memref::StoreOp::create(b, getRowOffset(row), starts, row);
+  });
+  func::FuncOp product = getProduct(b.getLoc(), getElement(arguments.rows),
+                                    getElement(arguments.panels));
+  Value panels = b.mul(b.ceilDiv(arguments.columns, kPanelColumns), sources);
+  func::CallOp::create(b, product,
+                       ValueRange{arguments.rows, starts, arguments.count,
+                                  arguments.panels, arguments.panelOffset,
+                                  panels, arguments.depth, sums});
+  return sums;
+}
+
 func::FuncOp KernelSet::getGemm(kern::PanelGemmOp op) {
   bool accumulates = op.getAccumulate();
   auto body = [&](KernelBuilder &b, Arguments &arguments) {
-    auto getRowOffset = [&](KernelBuilder &b, Value row) {
+    Value sums = multiply(b, arguments, /*sources=*/1, [&](Value row) {
       return b.add(arguments.rowOffset, b.mul(row, arguments.rowStride));
-    };
-    auto store = [&](KernelBuilder &b, const Tile &tile) {
-      for (auto [n, vector] : llvm::enumerate(tile.vectors)) {
-        ColumnAccess access(b, tile, vector, /*sources=*/1, target.lanes,
-                            arguments.columns);
-        for (int64_t m = 0; m < tile.height; ++m) {
-          Value sum = tile.getSum(m, n);
+    });
+    forEachSum(
+        b,
+        {sums, arguments.count, arguments.columns, /*sources=*/1,
+         target.getSumStride()},
+        [&](Value row, ArrayRef<Value> vectors, const ColumnAccess &access) {
+          Value sum = vectors.front();
           Value offset =
-              b.add(arguments.resultOffset,
-                    b.mul(b.add(tile.firstRow, m), arguments.resultStride));
+              b.add(arguments.resultOffset, b.mul(row, arguments.resultStride));
           if (accumulates)
             sum = arith::AddFOp::create(
-                b, access.load(arguments.result, offset), sum);
-          access.store(sum, arguments.result, offset);
-        }
-      }
-    };
-    emitBlock(b, target, /*sources=*/1, arguments, {getRowOffset, store});
+                b, access.load(b, arguments.result, offset), sum);
+          access.store(b, sum, arguments.result, offset);
+        });
   };
   return getOrCreate(op.getLoc(), accumulates ? "gemm_accumulate" : "gemm",
                      op.getA(), op.getB(), {}, body);
@@ -255,47 +265,44 @@ func::FuncOp KernelSet::getHidden(kern::ExpertsHiddenOp op) {
     auto [gateBias, gateOffset] = takeIf(op.getGateBias());
     auto [upBias, upOffset] = takeIf(op.getUpBias());
     auto [weights, weightsOffset] = takeIf(op.getWeights());
+    auto getAssignment = [&, rows = rows, rowsOffset = rowsOffset](Value row) {
+      return b.loadIndex(rows, b.add(rowsOffset, row));
+    };
     Value slots = b.index(op.getSlots());
-    auto getAssignment =
-        [&, rows = rows, rowsOffset = rowsOffset](KernelBuilder &b, Value row) {
-          return b.loadIndex(rows, b.add(rowsOffset, row));
-        };
-    auto getRowOffset = [&](KernelBuilder &b, Value row) {
-      Value token = b.div(getAssignment(b, row), slots);
+    Value sums = multiply(b, arguments, sources, [&](Value row) {
+      Value token = b.div(getAssignment(row), slots);
       return b.add(arguments.rowOffset, b.mul(token, arguments.rowStride));
+    });
+    auto finish = [&, gateBias = gateBias, gateOffset = gateOffset,
+                   upBias = upBias, upOffset = upOffset, weights = weights,
+                   weightsOffset = weightsOffset](Value row,
+                                                  ArrayRef<Value> vectors,
+                                                  const ColumnAccess &access) {
+      Value weight;
+      if (weights)
+        weight = access.broadcast(
+            b, memref::LoadOp::create(
+                   b, weights, b.add(weightsOffset, getAssignment(row))));
+      auto complete = [&](Value sum, Value bias, Value biasOffset) {
+        if (weight)
+          sum = arith::MulFOp::create(b, weight, sum);
+        if (bias)
+          sum = arith::AddFOp::create(b, sum, access.load(b, bias, biasOffset));
+        return sum;
+      };
+      Value gate;
+      if (sources == 2)
+        gate = complete(vectors.front(), gateBias, gateOffset);
+      Value up = complete(vectors.back(), upBias, upOffset);
+      Value hidden = emitActivation(b, op.getActivation(), gate, up);
+      access.store(
+          b, hidden, arguments.result,
+          b.add(arguments.resultOffset, b.mul(row, arguments.resultStride)));
     };
-    auto store = [&, gateBias = gateBias, gateOffset = gateOffset,
-                  upBias = upBias, upOffset = upOffset, weights = weights,
-                  weightsOffset = weightsOffset](KernelBuilder &b,
-                                                 const Tile &tile) {
-      for (size_t n = 0; n < tile.vectors.size(); n += sources) {
-        ColumnAccess access(b, tile, tile.vectors[n], sources, target.lanes,
-                            arguments.columns);
-        for (int64_t m = 0; m < tile.height; ++m) {
-          Value row = b.add(tile.firstRow, m);
-          auto finish = [&](Value sum, Value bias, Value biasOffset) {
-            if (weights) {
-              Value position = b.add(weightsOffset, getAssignment(b, row));
-              Value weight = memref::LoadOp::create(b, weights, position);
-              sum = arith::MulFOp::create(b, access.broadcast(weight), sum);
-            }
-            if (bias)
-              sum =
-                  arith::AddFOp::create(b, sum, access.load(bias, biasOffset));
-            return sum;
-          };
-          Value gate;
-          if (sources == 2)
-            gate = finish(tile.getSum(m, n), gateBias, gateOffset);
-          Value up = finish(tile.getSum(m, n + sources - 1), upBias, upOffset);
-          Value hidden = emitActivation(b, op.getActivation(), gate, up);
-          access.store(hidden, arguments.result,
-                       b.add(arguments.resultOffset,
-                             b.mul(row, arguments.resultStride)));
-        }
-      }
-    };
-    emitBlock(b, target, sources, arguments, {getRowOffset, store});
+    forEachSum(b,
+               {sums, arguments.count, arguments.columns, sources,
+                target.getSumStride()},
+               finish);
   };
   return getOrCreate(op.getLoc(), name, op.getX(), op.getPanels(), extra, body);
 }
@@ -322,40 +329,34 @@ func::FuncOp KernelSet::getCombine(kern::ExpertsCombineOp op) {
     auto [weights, weightsOffset] =
         op.getWeights() ? arguments.take() : std::pair<Value, Value>();
     Value slots = b.index(op.getSlots());
-    auto getRowOffset = [&](KernelBuilder &b, Value row) {
+    Value sums = multiply(b, arguments, /*sources=*/1, [&](Value row) {
       return b.add(arguments.rowOffset, b.mul(row, arguments.rowStride));
-    };
-    auto store = [&, rows = rows, rowsOffset = rowsOffset, bias = bias,
+    });
+    auto addUp = [&, rows = rows, rowsOffset = rowsOffset, bias = bias,
                   biasOffset = biasOffset, weights = weights,
-                  weightsOffset = weightsOffset](KernelBuilder &b,
-                                                 const Tile &tile) {
-      SmallVector<ColumnAccess> accesses;
-      for (const TileColumn &vector : tile.vectors)
-        accesses.emplace_back(b, tile, vector, /*sources=*/1, target.lanes,
-                              arguments.columns);
-      for (int64_t m = 0; m < tile.height; ++m) {
-        Value assignment =
-            b.loadIndex(rows, b.add(rowsOffset, b.add(tile.firstRow, m)));
-        Value offset =
-            b.add(arguments.resultOffset,
-                  b.mul(b.div(assignment, slots), arguments.resultStride));
-        Value weight;
-        if (weights)
-          weight = memref::LoadOp::create(b, weights,
-                                          b.add(weightsOffset, assignment));
-        for (auto [n, access] : llvm::enumerate(accesses)) {
-          Value sum = tile.getSum(m, n);
-          if (bias)
-            sum = arith::AddFOp::create(b, sum, access.load(bias, biasOffset));
-          if (weight)
-            sum = arith::MulFOp::create(b, access.broadcast(weight), sum);
-          sum = arith::AddFOp::create(b, access.load(arguments.result, offset),
-                                      sum);
-          access.store(sum, arguments.result, offset);
-        }
+                  weightsOffset = weightsOffset](Value row,
+                                                 ArrayRef<Value> vectors,
+                                                 const ColumnAccess &access) {
+      Value assignment = b.loadIndex(rows, b.add(rowsOffset, row));
+      Value offset =
+          b.add(arguments.resultOffset,
+                b.mul(b.div(assignment, slots), arguments.resultStride));
+      Value sum = vectors.front();
+      if (bias)
+        sum = arith::AddFOp::create(b, sum, access.load(b, bias, biasOffset));
+      if (weights) {
+        Value weight = memref::LoadOp::create(b, weights,
+                                              b.add(weightsOffset, assignment));
+        sum = arith::MulFOp::create(b, access.broadcast(b, weight), sum);
       }
+      sum = arith::AddFOp::create(b, access.load(b, arguments.result, offset),
+                                  sum);
+      access.store(b, sum, arguments.result, offset);
     };
-    emitBlock(b, target, /*sources=*/1, arguments, {getRowOffset, store});
+    forEachSum(b,
+               {sums, arguments.count, arguments.columns, /*sources=*/1,
+                target.getSumStride()},
+               addUp);
   };
   return getOrCreate(op.getLoc(), name, op.getH(), op.getPanels(), extra, body);
 }

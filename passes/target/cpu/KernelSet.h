@@ -13,8 +13,9 @@
 
 namespace mlir::moe {
 
-/// Creates kernels on demand: functions that multiply rows with one block of
-/// panels. Extents and strides are arguments, so that all the layers of a model
+/// Creates kernels on demand: functions that multiply at most `taskRows` rows
+/// with one block of panels and then do what their operation asks for with the
+/// sums. Extents and strides are arguments, so that all the layers of a model
 /// share them. Every buffer that a kernel takes is one-dimensional.
 class KernelSet {
 public:
@@ -45,6 +46,13 @@ private:
   getOrCreate(Location loc, const Twine &name, Value rows, Value panels,
               TypeRange extra,
               function_ref<void(KernelBuilder &, Arguments &)> body);
+
+  /// A function with the arguments that `PanelProduct` lists.
+  func::FuncOp getProduct(Location loc, Type rows, Type panels);
+
+  /// Emits the product of a kernel; returns the buffer of the sums.
+  Value multiply(KernelBuilder &b, const Arguments &arguments, int64_t sources,
+                 function_ref<Value(Value row)> getRowOffset);
 
   TileTarget target;
   SymbolTable symbols;

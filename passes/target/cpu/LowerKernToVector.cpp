@@ -19,9 +19,11 @@ using namespace mlir::moe;
 
 namespace {
 
-/// Rows of a task: with this many, rows and one block of panels stay in the
-/// second-level cache.
-constexpr int64_t kTaskRows = 96;
+/// Columns of the result that a task of the second half of the experts owns, in
+/// blocks: with many tokens more of them, so that the rows of an expert are
+/// read from far away less often.
+constexpr int64_t kOwnedBlocks = 4;
+constexpr int64_t kManyPositions = 256;
 
 /// Emits the loops around the kernels.
 class LoopEmitter {
@@ -65,12 +67,14 @@ public:
     int64_t width = getBlockColumns(/*sources=*/1);
     func::FuncOp kernel = kernels.getGemm(op);
 
+    // Columns inside: the rows of a task stay in the caches for the next one.
+    EvenSplit blocks(b, rows, kernels.getTarget().taskRows);
     SmallVector<Value> counts(ArrayRef(left.sizes).drop_back(2));
-    counts.push_back(b.ceilDiv(rows, kTaskRows));
+    counts.push_back(blocks.parts);
     counts.push_back(b.ceilDiv(columns, width));
     b.parallel(counts, [&](ValueRange indices) {
       ValueRange batch = indices.drop_back(2);
-      Value firstRow = b.mul(indices[rank - 2], kTaskRows);
+      auto [firstRow, count] = blocks.getPart(b, indices[rank - 2]);
       Value firstColumn = b.mul(indices[rank - 1], width);
       Value rowOffset = b.add(left.getOffset(b, batch),
                               b.mul(firstRow, left.strides[rank - 2]));
@@ -80,14 +84,13 @@ public:
           b.add(b.add(result.getOffset(b, batch),
                       b.mul(firstRow, result.strides[rank - 2])),
                 firstColumn);
-      Value count = b.min(b.index(kTaskRows), b.sub(rows, firstRow));
-      Value width = b.sub(columns, firstColumn);
-      func::CallOp::create(
-          b, kernel,
-          ValueRange{left.buffer, rowOffset, left.strides[rank - 2],
-                     panels.buffer, panelOffset, depth, result.buffer,
-                     resultOffset, result.strides[rank - 2], count,
-                     b.min(width, b.index(getBlockColumns(/*sources=*/1)))});
+      Value remaining = b.sub(columns, firstColumn);
+      func::CallOp::create(b, kernel,
+                           ValueRange{left.buffer, rowOffset,
+                                      left.strides[rank - 2], panels.buffer,
+                                      panelOffset, depth, result.buffer,
+                                      resultOffset, result.strides[rank - 2],
+                                      count, b.min(remaining, b.index(width))});
     });
     scope.close();
     op.erase();
@@ -109,13 +112,13 @@ public:
     func::FuncOp kernel = kernels.getHidden(op);
     int64_t width = getBlockColumns(sources);
 
-    // Blocks outside, experts inside: the few experts of a short run are spread
-    // over all the threads.
+    // Columns inside: the rows of a task stay in the caches for the next one.
+    RowBlocks blocks(b, scope, experts, kernels.getTarget().taskRows);
     Value columns = experts.result.sizes[1];
     b.parallel(
-        {b.ceilDiv(columns, width), experts.count}, [&](ValueRange indices) {
-          Value firstColumn = b.mul(indices[0], width), expert = indices[1];
-          auto [begin, count] = experts.getRange(b, expert);
+        {blocks.count, b.ceilDiv(columns, width)}, [&](ValueRange indices) {
+          auto [expert, begin, count] = blocks.get(b, indices[0]);
+          Value firstColumn = b.mul(indices[1], width);
           Value resultOffset =
               b.add(b.add(experts.result.offset,
                           b.mul(begin, experts.result.strides[0])),
@@ -150,25 +153,35 @@ public:
     int64_t width = getBlockColumns(/*sources=*/1);
 
     Value columns = experts.result.sizes[1];
-    b.parallel(b.ceilDiv(columns, width), [&](ValueRange indices) {
-      Value firstColumn = b.mul(indices[0], width);
-      emitZeros(b, experts.result, firstColumn,
-                b.min(b.add(firstColumn, width), columns));
+    Value isMany = b.less(b.index(kManyPositions), experts.rows.sizes.front());
+    Value owned =
+        b.select(isMany, b.index(kOwnedBlocks * width), b.index(width));
+    b.parallel(b.ceilDiv(columns, owned), [&](ValueRange indices) {
+      Value begin = b.mul(indices[0], owned);
+      Value end = b.min(b.add(begin, owned), columns);
+      emitZeros(b, experts.result, begin, end);
       b.loop(b.index(0), experts.count, 1, [&](Value expert) {
-        auto [begin, count] = experts.getRange(b, expert);
-        Value rowOffset =
-            b.add(experts.input.offset, b.mul(begin, experts.input.strides[0]));
-        SmallVector<Value> arguments = experts.getArguments(
-            b, rowOffset, expert, firstColumn, /*sources=*/1,
-            b.add(experts.result.offset, firstColumn), count, width);
-        arguments.append(
-            {experts.rows.buffer, b.add(experts.rows.offset, begin)});
-        if (op.getBias())
-          arguments.append(
-              {bias.buffer, b.add(bias.getOffset(b, expert), firstColumn)});
-        if (op.getWeights())
-          arguments.append({weights.buffer, weights.offset});
-        func::CallOp::create(b, kernel, arguments);
+        auto [first, positions] = experts.getRange(b, expert);
+        EvenSplit blocks(b, positions, kernels.getTarget().taskRows);
+        b.loop(b.index(0), blocks.parts, 1, [&, first = first](Value block) {
+          auto [own, count] = blocks.getPart(b, block);
+          Value position = b.add(first, own);
+          Value rowOffset = b.add(experts.input.offset,
+                                  b.mul(position, experts.input.strides[0]));
+          b.loop(begin, end, width, [&, count = count](Value firstColumn) {
+            SmallVector<Value> arguments = experts.getArguments(
+                b, rowOffset, expert, firstColumn, /*sources=*/1,
+                b.add(experts.result.offset, firstColumn), count, width);
+            arguments.append(
+                {experts.rows.buffer, b.add(experts.rows.offset, position)});
+            if (op.getBias())
+              arguments.append(
+                  {bias.buffer, b.add(bias.getOffset(b, expert), firstColumn)});
+            if (op.getWeights())
+              arguments.append({weights.buffer, weights.offset});
+            func::CallOp::create(b, kernel, arguments);
+          });
+        });
       });
     });
     scope.close();
@@ -187,7 +200,7 @@ private:
     }
 
     /// The first position of an expert and the number of its positions.
-    std::pair<Value, Value> getRange(KernelBuilder &b, Value expert) {
+    std::pair<Value, Value> getRange(KernelBuilder &b, Value expert) const {
       Value place = b.add(offsets.offset, expert);
       Value begin = b.loadIndex(offsets.buffer, place);
       Value end = b.loadIndex(offsets.buffer, b.add(place, 1));
@@ -213,10 +226,49 @@ private:
     Value count;
   };
 
+  /// The positions of all experts in blocks of rows, none of them empty.
+  struct RowBlocks {
+    RowBlocks(KernelBuilder &b, BufferScope &scope, const Experts &experts,
+              int64_t limit) {
+      Value zero = b.index(0);
+      Value most = b.add(experts.count,
+                         b.div(experts.rows.sizes.front(), b.index(limit)));
+      list = scope.allocate(b.mul(most, kFields), b.getIndexType());
+      Value number =
+          memref::AllocaOp::create(b, MemRefType::get({}, b.getIndexType()));
+      memref::StoreOp::create(b, zero, number, ValueRange());
+      b.loop(zero, experts.count, 1, [&](Value expert) {
+        auto [begin, positions] = experts.getRange(b, expert);
+        EvenSplit blocks(b, positions, limit);
+        b.loop(zero, blocks.parts, 1, [&, begin = begin](Value block) {
+          auto [first, rows] = blocks.getPart(b, block);
+          Value place = memref::LoadOp::create(b, number, ValueRange());
+          memref::StoreOp::create(b, b.add(place, 1), number, ValueRange());
+          Value fields[kFields] = {expert, b.add(begin, first), rows};
+          for (int64_t i = 0; i < kFields; ++i)
+            memref::StoreOp::create(b, fields[i], list,
+                                    b.add(b.mul(place, kFields), i));
+        });
+      });
+      count = memref::LoadOp::create(b, number, ValueRange());
+    }
+
+    /// The expert of a block, its first position and the number of positions.
+    std::tuple<Value, Value, Value> get(KernelBuilder &b, Value block) const {
+      auto load = [&](int64_t field) -> Value {
+        return memref::LoadOp::create(b, list,
+                                      b.add(b.mul(block, kFields), field));
+      };
+      return {load(0), load(1), load(2)};
+    }
+
+    static constexpr int64_t kFields = 3;
+    Value list, count;
+  };
+
   /// Columns of the result that a kernel computes in one call.
   int64_t getBlockColumns(int64_t sources) const {
-    return kernels.getTarget().getBlock(sources).panels / sources *
-           kPanelColumns;
+    return kernels.getTarget().getBlockColumns(sources);
   }
 
   /// Packs the columns from `firstColumn` on.

@@ -8,7 +8,7 @@
 #ifndef PASSES_TARGET_CPU_PANELTILE_H
 #define PASSES_TARGET_CPU_PANELTILE_H
 
-#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "passes/target/cpu/KernelBuilder.h"
 
 namespace mlir::moe {
 
@@ -19,89 +19,54 @@ constexpr int64_t kPanelColumns = 16;
 /// registers; with two, 12 + 2 + 1 of 16.
 constexpr int64_t kTileRows = 6;
 
-/// Builder of index arithmetic.
-class KernelBuilder : public ImplicitLocOpBuilder {
-public:
-  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
-
-  Value index(int64_t value) {
-    return arith::ConstantIndexOp::create(*this, value);
-  }
-  Value add(Value a, Value b) { return createOrFold<arith::AddIOp>(a, b); }
-  Value add(Value a, int64_t b) { return b == 0 ? a : add(a, index(b)); }
-  Value sub(Value a, Value b) { return createOrFold<arith::SubIOp>(a, b); }
-  Value mul(Value a, Value b) { return createOrFold<arith::MulIOp>(a, b); }
-  Value mul(Value a, int64_t b) { return mul(a, index(b)); }
-  Value div(Value a, Value b) { return createOrFold<arith::DivUIOp>(a, b); }
-  Value rem(Value a, Value b) { return createOrFold<arith::RemUIOp>(a, b); }
-  Value ceilDiv(Value a, int64_t b) { return div(add(a, b - 1), index(b)); }
-  Value min(Value a, Value b) { return createOrFold<arith::MinUIOp>(a, b); }
-  Value less(Value a, Value b) {
-    return createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ult, a, b);
-  }
-
-  /// Entry `i` of a buffer of i32 as an index.
-  Value loadIndex(Value buffer, Value i) {
-    Value entry = memref::LoadOp::create(*this, buffer, i);
-    return arith::IndexCastOp::create(*this, getIndexType(), entry);
-  }
-
-  /// A loop from `lower` to `upper` by `step`.
-  void loop(Value lower, Value upper, int64_t step,
-            function_ref<void(Value)> body);
-
-  /// A parallel loop nest from 0 to `counts`.
-  void parallel(ValueRange counts, function_ref<void(ValueRange)> body);
-};
-
-/// One vector of a tile: lanes `lane` onwards of panel `panel`.
-struct TileColumn {
-  int64_t panel;
-  int64_t lane;
-};
-
-/// Physical panels that are worked on together, in one or more passes, each of
-/// a tile's width.
-struct PanelBlock {
-  int64_t panels;
-  SmallVector<SmallVector<TileColumn>> passes;
-};
-
 /// What a tile can rely on.
 struct TileTarget {
   /// Lanes of a vector of f32.
   int64_t lanes;
+  /// Panels that a kernel works on in one call.
+  int64_t blockPanels;
+  /// Panels of a tile, and of the tiles that take what is left of a block.
+  int64_t tilePanels;
+  /// Rows of a kernel call at most: few enough to stay in the caches while all
+  /// the panels go by.
+  int64_t taskRows;
+  /// Steps along the inner extent after which the next rows have their turn:
+  /// until then the numbers of the panels stay in the second-level cache.
+  int64_t chunkDepth;
 
   /// For an instruction set level such as "x86-64-v4".
   static FailureOr<TileTarget> get(StringRef isa);
 
-  /// The widest block of panels with `sources` matrices side by side.
-  PanelBlock getBlock(int64_t sources) const;
-
-  /// The smallest one.
-  PanelBlock getTail(int64_t sources) const;
+  /// Columns of the result of a kernel call with `sources` matrices side by
+  /// side.
+  int64_t getBlockColumns(int64_t sources) const {
+    return blockPanels / sources * kPanelColumns;
+  }
+  /// Distance of the rows in a buffer of sums.
+  int64_t getSumStride() const { return blockPanels * kPanelColumns; }
 };
 
-/// The operands of a tile; buffers are one-dimensional.
-struct TileOperands {
+/// What a panel product reads and writes; all buffers are one-dimensional.
+struct PanelProduct {
   Value rows;
-  /// Where each row starts.
-  SmallVector<Value> rowOffsets;
+  /// The place in `rows` where each row starts, a buffer of `index`.
+  Value starts;
+  Value count;
   Value panels;
   /// Where the first panel starts.
   Value panelOffset;
+  Value panelCount;
   /// The inner extent.
   Value depth;
+  /// The sum of row i and column j of the panels is at `i * getSumStride() +
+  /// j`.
+  Value sums;
 };
 
-/// Emits the sum over the inner extent for a tile; the sums come row by row.
-SmallVector<Value> emitTile(KernelBuilder &b, const TileOperands &operands,
-                            ArrayRef<TileColumn> columns, int64_t lanes);
-
-/// Splits `count` rows into groups of at most `kTileRows`, as equal as
-/// possible, and calls `body` with the first row of a group and its height.
-void emitRowGroups(KernelBuilder &b, Value count,
-                   function_ref<void(Value, int64_t)> body);
+/// Emits the loops over panels, chunks and rows around register tiles. A sum is
+/// taken in rising order of the inner extent whatever the number of rows is.
+void emitPanelProduct(KernelBuilder &b, const TileTarget &target,
+                      const PanelProduct &product);
 
 } // namespace mlir::moe
 

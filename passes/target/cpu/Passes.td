@@ -8,9 +8,10 @@ include "mlir/Pass/PassBase.td"
 def LowerKernToVector : Pass<"kern-lower-to-vector", "::mlir::ModuleOp"> {
   let summary = "turns kern operations into parallel loops around kernels of vectors";
   let description = [{
-    Adds one function for each kind of kernel that the module needs: it multiplies up to 96 rows with a block of panels,
-    holding a tile of 6 rows by 4 vectors (x86-64-v4) or 2 vectors (x86-64-v3) of sums in registers. Extents and strides
-    are arguments, so the layers of a model share the kernels. Around them go `scf.parallel` loops over blocks.
+    Adds one function for each type of panels, which multiplies rows with a block of panels, holding a tile of 6 rows by
+    4 vectors (x86-64-v4) or 2 vectors (x86-64-v3) of sums in registers, and one for each kind of kernel, which does
+    with the sums what the operation asks for. Extents and strides are arguments, so the layers of a model share the
+    kernels. Around them go `scf.parallel` loops over blocks of rows and columns.
 
     *Preconditions*: bufferized.
     *Guarantees*: no op of the kern dialect is left but `kern.segment` and `kern.weight`.

@@ -15,8 +15,9 @@ using namespace moert;
 static constexpr uint64_t kJoinedMask = 0xffff;
 static constexpr uint64_t kOpen = 1 << 16;
 static constexpr unsigned kLoopShift = 17;
-/// Pieces per thread; more balance better, fewer cost less.
-static constexpr int64_t kPiecesPerThread = 4;
+/// A piece is this part of what would be left for each thread: large pieces
+/// first cost little, small ones last let all threads finish together.
+static constexpr int64_t kShare = 2;
 /// How long an idle thread looks for work before it sleeps: longer than the
 /// serial stretches between the loops of a model.
 static constexpr std::chrono::microseconds kSpinTime(200);
@@ -48,21 +49,26 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::runPieces() {
   inParallel = true;
-  for (;;) {
-    int64_t begin = next.fetch_add(piece, std::memory_order_relaxed);
-    if (begin >= count)
-      break;
-    body(context, begin, begin + std::min(piece, count - begin));
+  int64_t begin = next.load(std::memory_order_relaxed);
+  int64_t threads = getThreadCount();
+  while (begin < count) {
+    int64_t left = count - begin;
+    int64_t piece = std::min(left, std::max(grain, left / (kShare * threads)));
+    if (!next.compare_exchange_weak(begin, begin + piece,
+                                    std::memory_order_relaxed))
+      continue;
+    body(context, begin, begin + piece);
+    begin = next.load(std::memory_order_relaxed);
   }
   inParallel = false;
 }
 
 void ThreadPool::parallel(MoertBody loopBody, void *loopContext,
-                          int64_t loopCount, int64_t grain) {
+                          int64_t loopCount, int64_t loopGrain) {
   if (loopCount <= 0)
     return;
-  grain = std::max<int64_t>(grain, 1);
-  if (inParallel || workers.empty() || loopCount <= grain) {
+  loopGrain = std::max<int64_t>(loopGrain, 1);
+  if (inParallel || workers.empty() || loopCount <= loopGrain) {
     bool outer = inParallel;
     inParallel = true;
     loopBody(loopContext, 0, loopCount);
@@ -73,8 +79,7 @@ void ThreadPool::parallel(MoertBody loopBody, void *loopContext,
   body = loopBody;
   context = loopContext;
   count = loopCount;
-  int64_t pieces = getThreadCount() * kPiecesPerThread;
-  piece = std::max(grain, loopCount / pieces + (loopCount % pieces != 0));
+  grain = loopGrain;
   next.store(0, std::memory_order_relaxed);
   uint64_t loop = (state.load(std::memory_order_relaxed) >> kLoopShift) + 1;
   // Sequentially consistent, as is the count of sleepers: either this thread

@@ -46,7 +46,7 @@ private:
   MoertBody body = nullptr;
   void *context = nullptr;
   int64_t count = 0;
-  int64_t piece = 1;
+  int64_t grain = 1;
 
   /// The first iteration that nobody has taken.
   alignas(64) std::atomic<int64_t> next{0};

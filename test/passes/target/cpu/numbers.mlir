@@ -103,6 +103,10 @@ func.func @main() -> i32 {
     scf.yield %next : i32
   }
   %tall = call @check(%c97, %c33, %c1) : (index, index, index) -> i32
-  %total = arith.addi %short, %tall : i32
+  // More than one chunk of the inner extent.
+  %c1101 = arith.constant 1101 : index
+  %deep = call @check(%c14, %c1101, %c33) : (index, index, index) -> i32
+  %some = arith.addi %short, %tall : i32
+  %total = arith.addi %some, %deep : i32
   return %total : i32
 }
