@@ -13,17 +13,25 @@ function(moec_add_tablegen target source)
   set_property(GLOBAL APPEND PROPERTY MOEC_TABLEGEN_TARGETS ${target})
 endfunction()
 
-# The precompiled header of every library that uses MLIR.
-file(WRITE "${CMAKE_BINARY_DIR}/precompiled.cpp" "")
-add_library(moec-precompiled OBJECT "${CMAKE_BINARY_DIR}/precompiled.cpp")
-target_precompile_headers(moec-precompiled PRIVATE "${CMAKE_SOURCE_DIR}/cmake/Precompiled.h")
+# moec_add_precompiled(NAME [HEADERS...])
+# A precompiled header for libraries: what nearly every file includes, then HEADERS.
+function(moec_add_precompiled name)
+  file(WRITE "${CMAKE_BINARY_DIR}/${name}.cpp" "")
+  add_library(${name} OBJECT "${CMAKE_BINARY_DIR}/${name}.cpp")
+  target_precompile_headers(${name} PRIVATE "${CMAKE_SOURCE_DIR}/cmake/Precompiled.h" ${ARGN})
+endfunction()
 
-# moec_add_library(NAME SOURCES... [DEPENDS TARGETS...] [LINK LIBRARIES...])
+moec_add_precompiled(moec-precompiled)
+
+# moec_add_library(NAME SOURCES... [DEPENDS TARGETS...] [LINK LIBRARIES...] [PRECOMPILED HEADER])
 # A static library of compiler code; links MLIR's and LLVM's shared libraries only.
 function(moec_add_library name)
-  cmake_parse_arguments(ARG "" "" "DEPENDS;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "PRECOMPILED" "DEPENDS;LINK" ${ARGN})
+  if(NOT ARG_PRECOMPILED)
+    set(ARG_PRECOMPILED moec-precompiled)
+  endif()
   add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
-  target_precompile_headers(${name} REUSE_FROM moec-precompiled)
+  target_precompile_headers(${name} REUSE_FROM ${ARG_PRECOMPILED})
   target_link_libraries(${name} PUBLIC ${ARG_LINK} MLIR LLVM)
   get_property(tablegen GLOBAL PROPERTY MOEC_TABLEGEN_TARGETS)
   add_dependencies(${name} ${tablegen} ${ARG_DEPENDS})

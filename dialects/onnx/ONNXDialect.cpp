@@ -19,15 +19,9 @@ using namespace mlir::onnx;
 #define GET_ATTRDEF_CLASSES
 #include "dialects/onnx/ONNXAttributes.cpp.inc"
 
-#define GET_OP_CLASSES
-#include "dialects/onnx/ONNXOps.cpp.inc"
-
 void ONNXDialect::initialize() {
   registerAttributes();
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/onnx/ONNXOps.cpp.inc"
-      >();
+  registerONNXDialectOperations(this);
 }
 
 void ONNXDialect::registerAttributes() {
