@@ -24,6 +24,7 @@
 #include "llvm/Support/ToolOutputFile.h"
 
 #include <chrono>
+#include <future>
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -117,24 +118,42 @@ private:
     return success();
   }
 
-  /// Compiles a copy of the module for each instruction set.
+  /// Compiles a copy of the module for each instruction set. While LLVM works
+  /// on one copy in a thread of its own, the passes work on the next.
   LogicalResult emitCode() {
-    for (const std::string &isa : options.isas) {
+    size_t count = options.isas.size();
+    code.resize(count);
+    std::vector<CodeEmission> emissions(count);
+    std::vector<std::future<LogicalResult>> results;
+    LogicalResult prepared = success();
+    for (size_t i = 0; i < count && succeeded(prepared); ++i) {
       auto start = std::chrono::steady_clock::now();
+      const std::string &isa = options.isas[i];
       if (options.onProgress)
         options.onProgress("code for " + isa, progress);
-      OwningOpRef<ModuleOp> copy = module->clone();
-      if (failed(runPasses(*copy, Phase::Target, isa)) ||
-          failed(dump(("target-" + isa), *copy)))
-        return failure();
-      CodeObject &object = code.emplace_back();
-      object.isa = isa;
-      if (failed(emitSharedObject(*copy, isa, options.sanitize, object.bytes)))
-        return failure();
-      progress += getWeight(Phase::Target) / options.isas.size();
-      reportTime("code for " + isa, start);
+      code[i].isa = isa;
+      prepared = prepareCode(isa, emissions[i]);
+      if (succeeded(prepared))
+        results.push_back(std::async(std::launch::async, [&, i] {
+          return emissions[i].emit(code[i].bytes);
+        }));
+      progress += getWeight(Phase::Target) / count;
+      reportTime("passes for " + isa, start);
     }
-    return success();
+    auto start = std::chrono::steady_clock::now();
+    for (std::future<LogicalResult> &result : results)
+      if (failed(result.get()))
+        prepared = failure();
+    reportTime("code", start);
+    return prepared;
+  }
+
+  LogicalResult prepareCode(StringRef isa, CodeEmission &emission) {
+    OwningOpRef<ModuleOp> copy = module->clone();
+    if (failed(runPasses(*copy, Phase::Target, isa)) ||
+        failed(dump("target-" + isa, *copy)))
+      return failure();
+    return emission.translate(*copy, isa, options.sanitize);
   }
 
   LogicalResult writeArtifact() {

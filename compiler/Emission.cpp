@@ -22,6 +22,8 @@
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Instrumentation/AddressSanitizer.h"
 
+#include <mutex>
+
 LLD_HAS_DRIVER(elf)
 
 using namespace mlir;
@@ -77,7 +79,10 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine,
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
   llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine);
+  // Straight-line code is vectorised before it comes here.
+  llvm::PipelineTuningOptions tuning;
+  tuning.SLPVectorization = false;
+  llvm::PassBuilder builder(&machine, tuning);
   if (sanitize)
     builder.registerOptimizerLastEPCallback([](llvm::ModulePassManager &passes,
                                                llvm::OptimizationLevel,
@@ -146,6 +151,9 @@ LogicalResult link(Location loc, StringRef object, StringRef script,
                                          input.c_str()};
   std::string messages;
   llvm::raw_string_ostream stream(messages);
+  // The linker has global state.
+  static std::mutex mutex;
+  std::lock_guard<std::mutex> lock(mutex);
   lld::Result result = lld::lldMain(arguments, llvm::nulls(), stream,
                                     {{lld::Gnu, &lld::elf::link}});
   if (result.retCode != 0)
@@ -155,30 +163,46 @@ LogicalResult link(Location loc, StringRef object, StringRef script,
 
 } // namespace
 
-LogicalResult moe::emitSharedObject(ModuleOp module, StringRef isa,
-                                    bool sanitize, std::vector<char> &object) {
+struct moe::CodeEmission::State {
+  Location loc;
+  bool sanitize;
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::TargetMachine> machine;
+  std::unique_ptr<llvm::Module> code;
+};
+
+moe::CodeEmission::CodeEmission() = default;
+moe::CodeEmission::CodeEmission(CodeEmission &&) = default;
+moe::CodeEmission::~CodeEmission() = default;
+
+LogicalResult moe::CodeEmission::translate(ModuleOp module, StringRef isa,
+                                           bool sanitize) {
   Location loc = module.getLoc();
   registerBuiltinDialectTranslation(*module.getContext());
   registerLLVMDialectTranslation(*module.getContext());
-  std::unique_ptr<llvm::TargetMachine> machine = createTargetMachine(loc, isa);
-  if (!machine)
+  state.reset(new State{loc, sanitize, {}, createTargetMachine(loc, isa), {}});
+  if (!state->machine)
     return failure();
-  llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context);
-  if (!code)
+  state->code = translateModuleToLLVMIR(module, state->context);
+  if (!state->code)
     return emitError(loc) << "translation to LLVM IR failed";
-  code->setTargetTriple(machine->getTargetTriple());
-  code->setDataLayout(machine->createDataLayout());
-  setAttributes(*code, isa, sanitize);
-  optimize(*code, *machine, sanitize);
+  state->code->setTargetTriple(state->machine->getTargetTriple());
+  state->code->setDataLayout(state->machine->createDataLayout());
+  setAttributes(*state->code, isa, sanitize);
+  return success();
+}
 
+LogicalResult moe::CodeEmission::emit(std::vector<char> &object) {
+  Location loc = state->loc;
+  optimize(*state->code, *state->machine, state->sanitize);
   TemporaryFile objectFile("o"), scriptFile("ver"), sharedFile("so");
   std::error_code error;
   {
     llvm::raw_fd_ostream script(scriptFile.getPath(), error);
     script << kVersionScript;
   }
-  if (error || failed(writeObject(loc, *code, *machine, objectFile.getPath())))
+  if (error || failed(writeObject(loc, *state->code, *state->machine,
+                                  objectFile.getPath())))
     return failure();
   if (failed(link(loc, objectFile.getPath(), scriptFile.getPath(),
                   sharedFile.getPath())))

@@ -14,13 +14,28 @@
 
 namespace mlir::moe {
 
-/// Compiles a module in the LLVM dialect (see `moe-emit-entry`) for `isa`, an
-/// x86-64 level such as "x86-64-v3", and links it into `object`, an ELF shared
-/// object that exports what runtime/core/HostInterface.h lists. With `sanitize`
-/// every access to memory is checked by AddressSanitizer, whose runtime has to
-/// be in the process that runs the code.
-LogicalResult emitSharedObject(ModuleOp module, StringRef isa, bool sanitize,
-                               std::vector<char> &object);
+/// A module on its way to native code. Translation reads the MLIR module; after
+/// it the emission has all it needs and may go on in another thread.
+class CodeEmission {
+public:
+  CodeEmission();
+  CodeEmission(CodeEmission &&);
+  ~CodeEmission();
+
+  /// Translates a module in the LLVM dialect (see `moe-emit-entry`) for `isa`,
+  /// an x86-64 level such as "x86-64-v3". With `sanitize` every access to
+  /// memory is checked by AddressSanitizer, whose runtime has to be in the
+  /// process that runs the code.
+  LogicalResult translate(ModuleOp module, StringRef isa, bool sanitize);
+
+  /// Compiles and links what was translated into `object`, an ELF shared object
+  /// that exports what runtime/core/HostInterface.h lists.
+  LogicalResult emit(std::vector<char> &object);
+
+private:
+  struct State;
+  std::unique_ptr<State> state;
+};
 
 } // namespace mlir::moe
 

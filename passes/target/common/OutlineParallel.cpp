@@ -83,11 +83,45 @@ void makeSequential(scf::ParallelOp loop) {
   loop.erase();
 }
 
+/// The tasks of a module. Layers that differ in their buffers only share them.
+class TaskSet {
+public:
+  /// The task that does the same as `task`, which is erased if that is another.
+  func::FuncOp unify(func::FuncOp task) {
+    SmallVector<func::FuncOp> &alike = tasks[hash(task)];
+    for (func::FuncOp other : alike)
+      if (OperationEquivalence::isRegionEquivalentTo(
+              &task.getBody(), &other.getBody(),
+              OperationEquivalence::IgnoreLocations)) {
+        task.erase();
+        return other;
+      }
+    alike.push_back(task);
+    return task;
+  }
+
+  unsigned getNextNumber() { return next++; }
+
+private:
+  static llvm::hash_code hash(func::FuncOp task) {
+    llvm::hash_code code(0);
+    task.getBody().walk([&](Operation *op) {
+      code = llvm::hash_combine(code, op->getName(),
+                                op->getAttrDictionary().getAsOpaquePointer(),
+                                llvm::hash_combine_range(op->getResultTypes()));
+    });
+    return code;
+  }
+
+  DenseMap<size_t, SmallVector<func::FuncOp>> tasks;
+  unsigned next = 0;
+};
+
 /// One outermost parallel loop on its way into a task.
 class Outliner {
 public:
-  Outliner(ModuleOp module, scf::ParallelOp loop, unsigned number)
-      : module(module), loop(loop), number(number),
+  Outliner(ModuleOp module, scf::ParallelOp loop, TaskSet &tasks)
+      : module(module), loop(loop), tasks(tasks),
         converter(module.getContext()),
         pointer(LLVM::LLVMPointerType::get(module.getContext())) {}
 
@@ -101,8 +135,7 @@ public:
     collectCaptures();
     if (failed(buildContextType()))
       return failure();
-    func::FuncOp task = buildTask();
-    buildCall(task);
+    buildCall(tasks.unify(buildTask()));
     loop.erase();
     return success();
   }
@@ -164,7 +197,7 @@ private:
     OpBuilder builder(context);
     builder.setInsertionPointToEnd(module.getBody());
     auto task = func::FuncOp::create(
-        builder, loc, ("task_" + Twine(number)).str(),
+        builder, loc, ("task_" + Twine(tasks.getNextNumber())).str(),
         FunctionType::get(context, {pointer, i64, i64}, {}));
     task.setPrivate();
     Block *entry = task.addEntryBlock();
@@ -298,7 +331,7 @@ private:
 
   ModuleOp module;
   scf::ParallelOp loop;
-  unsigned number;
+  TaskSet &tasks;
   LLVMTypeConverter converter;
   Type pointer;
   bool hasInnerLoops = false;
@@ -330,13 +363,13 @@ struct OutlineParallel
     SmallVector<scf::ParallelOp> loops;
     module.walk<WalkOrder::PostOrder>(
         [&](scf::ParallelOp loop) { loops.push_back(loop); });
-    unsigned number = 0;
+    TaskSet tasks;
     for (scf::ParallelOp loop : loops) {
       if (loop.getNumReductions() != 0)
         continue;
       if (loop->getParentOfType<scf::ParallelOp>() || isSmall(loop))
         makeSequential(loop);
-      else if (failed(Outliner(module, loop, number++).run()))
+      else if (failed(Outliner(module, loop, tasks).run()))
         return signalPassFailure();
     }
   }

@@ -128,7 +128,7 @@ def OutlineParallel : Pass<"moe-outline-parallel", "::mlir::ModuleOp"> {
     Each outermost `scf.parallel` becomes a function over a range of linearised iterations, called through the host
     function `moert_parallel`. The loop over the last dimension stays inside a task where the body has no loops of its
     own, so that it can be vectorised. A loop whose whole work is known to be smaller than what waking a thread costs,
-    and every loop inside another parallel loop, becomes `scf.for`.
+    and every loop inside another parallel loop, becomes `scf.for`. Loops that differ in the buffers only share a task.
 
     *Preconditions*: bufferized; the loops have no reductions (others become sequential).
     *Guarantees*: no `scf.parallel` is left.

@@ -18,6 +18,35 @@ func.func @rows(%a: memref<?x64xf32>, %rows: index) {
   return
 }
 
+// Tests that loops which differ in their buffers only share a task, and that others do not.
+
+// CHECK-LABEL: func @alike
+func.func @alike(%a: memref<?x48xf32>, %b: memref<?x48xf32>, %rows: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c48 = arith.constant 48 : index
+  // CHECK: constant @[[ALIKE:task_[0-9]+]]
+  scf.parallel (%i, %j) = (%c0, %c0) to (%rows, %c48) step (%c1, %c1) {
+    %v = memref.load %a[%i, %j] : memref<?x48xf32>
+    %d = arith.mulf %v, %v : f32
+    memref.store %d, %a[%i, %j] : memref<?x48xf32>
+  }
+  // CHECK: constant @[[ALIKE]] :
+  scf.parallel (%i, %j) = (%c0, %c0) to (%rows, %c48) step (%c1, %c1) {
+    %v = memref.load %b[%i, %j] : memref<?x48xf32>
+    %d = arith.mulf %v, %v : f32
+    memref.store %d, %b[%i, %j] : memref<?x48xf32>
+  }
+  // CHECK-NOT: constant @[[ALIKE]] :
+  // CHECK: constant @task_
+  scf.parallel (%i, %j) = (%c0, %c0) to (%rows, %c48) step (%c1, %c1) {
+    %v = memref.load %b[%i, %j] : memref<?x48xf32>
+    %d = arith.subf %v, %v : f32
+    memref.store %d, %b[%i, %j] : memref<?x48xf32>
+  }
+  return
+}
+
 // Tests that work which is known to be small does not leave the thread.
 
 // CHECK-LABEL: func @small
