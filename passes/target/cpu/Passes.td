@@ -5,6 +5,28 @@
 
 include "mlir/Pass/PassBase.td"
 
+def AlignRows : Pass<"kern-align-rows"> {
+  let summary = "gives kernels rows that do not push each other out of the caches";
+  let description = [{
+    Rows that kernels multiply many times are copied to rows of f32 where they are narrow, or where they lie a multiple
+    of 1024 bytes apart, so that all of them meet in a few sets of the caches; the copy has one cache line more for each
+    row. The values between the two halves of the experts get such rows from the start.
+
+    *Preconditions*: tensors.
+    *Guarantees*: the left operand of a kernel is f32.
+
+    ```mlir
+    func.func @main(%x: tensor<?x256xf32>, %w: tensor<8x256x16x1xf32>, %init: tensor<?x128xf32>) -> tensor<?x128xf32> {
+      %y = kern.panel_gemm ins(%x, %w : tensor<?x256xf32>, tensor<8x256x16x1xf32>) outs(%init : tensor<?x128xf32>)
+             -> tensor<?x128xf32>
+      return %y : tensor<?x128xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def LowerKernToVector : Pass<"kern-lower-to-vector", "::mlir::ModuleOp"> {
   let summary = "turns kern operations into parallel loops around kernels of vectors";
   let description = [{

@@ -9,7 +9,9 @@
 
 using namespace mlir;
 
-void moe::buildCPULowerPipeline(OpPassManager &) {}
+void moe::buildCPULowerPipeline(OpPassManager &manager) {
+  manager.addPass(createAlignRows());
+}
 
 void moe::buildCPUTargetPipeline(OpPassManager &manager, StringRef isa) {
   LowerKernToVectorOptions options;
