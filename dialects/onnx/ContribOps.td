@@ -15,6 +15,42 @@ def ONNX_SimplifiedLayerNormalizationOp : ONNX_Op<"SimplifiedLayerNormalization"
   let results = (outs ONNX_Value:$Y, ONNX_Optional:$inv_std_var);
 }
 
+def ONNX_TrainingAdagradOp : ONNX_Op<"ai.onnx.preview.training.Adagrad", [Pure]> {
+  let summary = "`ai.onnx.preview.training` operator `Adagrad`, signature since version 1";
+  let arguments = (ins ONNX_Value:$r,
+                       ONNX_Value:$t,
+                       Variadic<ONNX_Value>:$inputs,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(0.0f)">:$decay_factor,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(9.999999974752427e-07f)">:$epsilon,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(0.0f)">:$norm_coefficient);
+  let results = (outs Variadic<ONNX_Value>:$outputs);
+}
+
+def ONNX_TrainingAdamOp : ONNX_Op<"ai.onnx.preview.training.Adam", [Pure]> {
+  let summary = "`ai.onnx.preview.training` operator `Adam`, signature since version 1";
+  let arguments = (ins ONNX_Value:$r,
+                       ONNX_Value:$t,
+                       Variadic<ONNX_Value>:$inputs,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(0.8999999761581421f)">:$alpha,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(0.9990000128746033f)">:$beta,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(9.999999974752427e-07f)">:$epsilon,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(0.0f)">:$norm_coefficient,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(0.0f)">:$norm_coefficient_post);
+  let results = (outs Variadic<ONNX_Value>:$outputs);
+}
+
+def ONNX_TrainingMomentumOp : ONNX_Op<"ai.onnx.preview.training.Momentum", [Pure]> {
+  let summary = "`ai.onnx.preview.training` operator `Momentum`, signature since version 1";
+  let arguments = (ins ONNX_Value:$r,
+                       ONNX_Value:$t,
+                       Variadic<ONNX_Value>:$inputs,
+                       F32Attr:$alpha,
+                       F32Attr:$beta,
+                       StrAttr:$mode,
+                       F32Attr:$norm_coefficient);
+  let results = (outs Variadic<ONNX_Value>:$outputs);
+}
+
 def ONNX_MicrosoftMoEOp : ONNX_Op<"com.microsoft.MoE", [Pure]> {
   let summary = "`com.microsoft` operator `MoE`, signature since version 1";
   let arguments = (ins ONNX_Value:$input,

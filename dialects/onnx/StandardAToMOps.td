@@ -187,6 +187,17 @@ def ONNX_ClipOp : ONNX_Op<"Clip", [Pure]> {
   let results = (outs ONNX_Value:$output);
 }
 
+def ONNX_Col2ImOp : ONNX_Op<"Col2Im", [Pure]> {
+  let summary = "`ai.onnx` operator `Col2Im`, signature since version 18";
+  let arguments = (ins ONNX_Value:$input,
+                       ONNX_Value:$image_shape,
+                       ONNX_Value:$block_shape,
+                       OptionalAttr<DenseI64ArrayAttr>:$dilations,
+                       OptionalAttr<DenseI64ArrayAttr>:$pads,
+                       OptionalAttr<DenseI64ArrayAttr>:$strides);
+  let results = (outs ONNX_Value:$output);
+}
+
 def ONNX_CompressOp : ONNX_Op<"Compress", [Pure]> {
   let summary = "`ai.onnx` operator `Compress`, signature since version 28";
   let arguments = (ins ONNX_Value:$input,
@@ -237,6 +248,37 @@ def ONNX_ConvOp : ONNX_Op<"Conv", [Pure]> {
   let results = (outs ONNX_Value:$Y);
 }
 
+def ONNX_ConvIntegerOp : ONNX_Op<"ConvInteger", [Pure]> {
+  let summary = "`ai.onnx` operator `ConvInteger`, signature since version 10";
+  let arguments = (ins ONNX_Value:$x,
+                       ONNX_Value:$w,
+                       ONNX_Optional:$x_zero_point,
+                       ONNX_Optional:$w_zero_point,
+                       DefaultValuedAttr<StrAttr, "\"NOTSET\"">:$auto_pad,
+                       OptionalAttr<DenseI64ArrayAttr>:$dilations,
+                       DefaultValuedAttr<I64Attr, "1">:$group,
+                       OptionalAttr<DenseI64ArrayAttr>:$kernel_shape,
+                       OptionalAttr<DenseI64ArrayAttr>:$pads,
+                       OptionalAttr<DenseI64ArrayAttr>:$strides);
+  let results = (outs ONNX_Value:$y);
+}
+
+def ONNX_ConvTransposeOp : ONNX_Op<"ConvTranspose", [Pure]> {
+  let summary = "`ai.onnx` operator `ConvTranspose`, signature since version 22";
+  let arguments = (ins ONNX_Value:$X,
+                       ONNX_Value:$w,
+                       ONNX_Optional:$B,
+                       DefaultValuedAttr<StrAttr, "\"NOTSET\"">:$auto_pad,
+                       OptionalAttr<DenseI64ArrayAttr>:$dilations,
+                       DefaultValuedAttr<I64Attr, "1">:$group,
+                       OptionalAttr<DenseI64ArrayAttr>:$kernel_shape,
+                       OptionalAttr<DenseI64ArrayAttr>:$output_padding,
+                       OptionalAttr<DenseI64ArrayAttr>:$output_shape,
+                       OptionalAttr<DenseI64ArrayAttr>:$pads,
+                       OptionalAttr<DenseI64ArrayAttr>:$strides);
+  let results = (outs ONNX_Value:$Y);
+}
+
 def ONNX_CosOp : ONNX_Op<"Cos", [Pure]> {
   let summary = "`ai.onnx` operator `Cos`, signature since version 22";
   let arguments = (ins ONNX_Value:$input);
@@ -256,6 +298,32 @@ def ONNX_CumSumOp : ONNX_Op<"CumSum", [Pure]> {
                        DefaultValuedAttr<I64Attr, "0">:$exclusive,
                        DefaultValuedAttr<I64Attr, "0">:$reverse);
   let results = (outs ONNX_Value:$y);
+}
+
+def ONNX_DFTOp : ONNX_Op<"DFT", [Pure]> {
+  let summary = "`ai.onnx` operator `DFT`, signature since version 20";
+  let arguments = (ins ONNX_Value:$input,
+                       ONNX_Optional:$dft_length,
+                       ONNX_Optional:$axis,
+                       DefaultValuedAttr<I64Attr, "0">:$inverse,
+                       DefaultValuedAttr<I64Attr, "0">:$onesided);
+  let results = (outs ONNX_Value:$output);
+}
+
+def ONNX_DeformConvOp : ONNX_Op<"DeformConv", [Pure]> {
+  let summary = "`ai.onnx` operator `DeformConv`, signature since version 22";
+  let arguments = (ins ONNX_Value:$X,
+                       ONNX_Value:$w,
+                       ONNX_Value:$offset,
+                       ONNX_Optional:$B,
+                       ONNX_Optional:$mask,
+                       OptionalAttr<DenseI64ArrayAttr>:$dilations,
+                       DefaultValuedAttr<I64Attr, "1">:$group,
+                       OptionalAttr<DenseI64ArrayAttr>:$kernel_shape,
+                       DefaultValuedAttr<I64Attr, "1">:$offset_group,
+                       OptionalAttr<DenseI64ArrayAttr>:$pads,
+                       OptionalAttr<DenseI64ArrayAttr>:$strides);
+  let results = (outs ONNX_Value:$Y);
 }
 
 def ONNX_DepthToSpaceOp : ONNX_Op<"DepthToSpace", [Pure]> {
@@ -422,6 +490,19 @@ def ONNX_GlobalAveragePoolOp : ONNX_Op<"GlobalAveragePool", [Pure]> {
   let results = (outs ONNX_Value:$Y);
 }
 
+def ONNX_GlobalLpPoolOp : ONNX_Op<"GlobalLpPool", [Pure]> {
+  let summary = "`ai.onnx` operator `GlobalLpPool`, signature since version 22";
+  let arguments = (ins ONNX_Value:$X,
+                       DefaultValuedAttr<I64Attr, "2">:$p);
+  let results = (outs ONNX_Value:$Y);
+}
+
+def ONNX_GlobalMaxPoolOp : ONNX_Op<"GlobalMaxPool", [Pure]> {
+  let summary = "`ai.onnx` operator `GlobalMaxPool`, signature since version 22";
+  let arguments = (ins ONNX_Value:$X);
+  let results = (outs ONNX_Value:$Y);
+}
+
 def ONNX_GreaterOp : ONNX_Op<"Greater", [Pure]> {
   let summary = "`ai.onnx` operator `Greater`, signature since version 13";
   let arguments = (ins ONNX_Value:$A,
@@ -434,6 +515,16 @@ def ONNX_GreaterOrEqualOp : ONNX_Op<"GreaterOrEqual", [Pure]> {
   let arguments = (ins ONNX_Value:$A,
                        ONNX_Value:$B);
   let results = (outs ONNX_Value:$C);
+}
+
+def ONNX_GridSampleOp : ONNX_Op<"GridSample", [Pure]> {
+  let summary = "`ai.onnx` operator `GridSample`, signature since version 22";
+  let arguments = (ins ONNX_Value:$X,
+                       ONNX_Value:$grid,
+                       DefaultValuedAttr<I64Attr, "0">:$align_corners,
+                       DefaultValuedAttr<StrAttr, "\"linear\"">:$mode,
+                       DefaultValuedAttr<StrAttr, "\"zeros\"">:$padding_mode);
+  let results = (outs ONNX_Value:$Y);
 }
 
 def ONNX_GroupNormalizationOp : ONNX_Op<"GroupNormalization", [Pure]> {
@@ -593,10 +684,32 @@ def ONNX_LpNormalizationOp : ONNX_Op<"LpNormalization", [Pure]> {
   let results = (outs ONNX_Value:$output);
 }
 
+def ONNX_LpPoolOp : ONNX_Op<"LpPool", [Pure]> {
+  let summary = "`ai.onnx` operator `LpPool`, signature since version 22";
+  let arguments = (ins ONNX_Value:$X,
+                       DefaultValuedAttr<StrAttr, "\"NOTSET\"">:$auto_pad,
+                       DefaultValuedAttr<I64Attr, "0">:$ceil_mode,
+                       OptionalAttr<DenseI64ArrayAttr>:$dilations,
+                       DenseI64ArrayAttr:$kernel_shape,
+                       DefaultValuedAttr<I64Attr, "2">:$p,
+                       OptionalAttr<DenseI64ArrayAttr>:$pads,
+                       OptionalAttr<DenseI64ArrayAttr>:$strides);
+  let results = (outs ONNX_Value:$Y);
+}
+
 def ONNX_MatMulOp : ONNX_Op<"MatMul", [Pure]> {
   let summary = "`ai.onnx` operator `MatMul`, signature since version 13";
   let arguments = (ins ONNX_Value:$A,
                        ONNX_Value:$B);
+  let results = (outs ONNX_Value:$Y);
+}
+
+def ONNX_MatMulIntegerOp : ONNX_Op<"MatMulInteger", [Pure]> {
+  let summary = "`ai.onnx` operator `MatMulInteger`, signature since version 10";
+  let arguments = (ins ONNX_Value:$A,
+                       ONNX_Value:$B,
+                       ONNX_Optional:$a_zero_point,
+                       ONNX_Optional:$b_zero_point);
   let results = (outs ONNX_Value:$Y);
 }
 
@@ -619,10 +732,32 @@ def ONNX_MaxPoolOp : ONNX_Op<"MaxPool", [Pure]> {
   let results = (outs ONNX_Value:$Y, ONNX_Optional:$indices);
 }
 
+def ONNX_MaxUnpoolOp : ONNX_Op<"MaxUnpool", [Pure]> {
+  let summary = "`ai.onnx` operator `MaxUnpool`, signature since version 22";
+  let arguments = (ins ONNX_Value:$X,
+                       ONNX_Value:$i,
+                       ONNX_Optional:$output_shape,
+                       DenseI64ArrayAttr:$kernel_shape,
+                       OptionalAttr<DenseI64ArrayAttr>:$pads,
+                       OptionalAttr<DenseI64ArrayAttr>:$strides);
+  let results = (outs ONNX_Value:$output);
+}
+
 def ONNX_MeanOp : ONNX_Op<"Mean", [Pure]> {
   let summary = "`ai.onnx` operator `Mean`, signature since version 13";
   let arguments = (ins Variadic<ONNX_Value>:$data_0);
   let results = (outs ONNX_Value:$mean);
+}
+
+def ONNX_MelWeightMatrixOp : ONNX_Op<"MelWeightMatrix", [Pure]> {
+  let summary = "`ai.onnx` operator `MelWeightMatrix`, signature since version 17";
+  let arguments = (ins ONNX_Value:$num_mel_bins,
+                       ONNX_Value:$dft_length,
+                       ONNX_Value:$sample_rate,
+                       ONNX_Value:$lower_edge_hertz,
+                       ONNX_Value:$upper_edge_hertz,
+                       DefaultValuedAttr<I64Attr, "1">:$output_datatype);
+  let results = (outs ONNX_Value:$output);
 }
 
 def ONNX_MinOp : ONNX_Op<"Min", [Pure]> {

@@ -11,6 +11,17 @@ def ONNX_NegOp : ONNX_Op<"Neg", [Pure]> {
   let results = (outs ONNX_Value:$Y);
 }
 
+def ONNX_NonMaxSuppressionOp : ONNX_Op<"NonMaxSuppression", [Pure]> {
+  let summary = "`ai.onnx` operator `NonMaxSuppression`, signature since version 11";
+  let arguments = (ins ONNX_Value:$boxes,
+                       ONNX_Value:$scores,
+                       ONNX_Optional:$max_output_boxes_per_class,
+                       ONNX_Optional:$iou_threshold,
+                       ONNX_Optional:$score_threshold,
+                       DefaultValuedAttr<I64Attr, "0">:$center_point_box);
+  let results = (outs ONNX_Value:$selected_indices);
+}
+
 def ONNX_NonZeroOp : ONNX_Op<"NonZero", [Pure]> {
   let summary = "`ai.onnx` operator `NonZero`, signature since version 13";
   let arguments = (ins ONNX_Value:$X);
@@ -63,6 +74,39 @@ def ONNX_PowOp : ONNX_Op<"Pow", [Pure]> {
   let results = (outs ONNX_Value:$z);
 }
 
+def ONNX_QLinearConvOp : ONNX_Op<"QLinearConv", [Pure]> {
+  let summary = "`ai.onnx` operator `QLinearConv`, signature since version 10";
+  let arguments = (ins ONNX_Value:$x,
+                       ONNX_Value:$x_scale,
+                       ONNX_Value:$x_zero_point,
+                       ONNX_Value:$w,
+                       ONNX_Value:$w_scale,
+                       ONNX_Value:$w_zero_point,
+                       ONNX_Value:$y_scale,
+                       ONNX_Value:$y_zero_point,
+                       ONNX_Optional:$B,
+                       DefaultValuedAttr<StrAttr, "\"NOTSET\"">:$auto_pad,
+                       OptionalAttr<DenseI64ArrayAttr>:$dilations,
+                       DefaultValuedAttr<I64Attr, "1">:$group,
+                       OptionalAttr<DenseI64ArrayAttr>:$kernel_shape,
+                       OptionalAttr<DenseI64ArrayAttr>:$pads,
+                       OptionalAttr<DenseI64ArrayAttr>:$strides);
+  let results = (outs ONNX_Value:$y);
+}
+
+def ONNX_QLinearMatMulOp : ONNX_Op<"QLinearMatMul", [Pure]> {
+  let summary = "`ai.onnx` operator `QLinearMatMul`, signature since version 21";
+  let arguments = (ins ONNX_Value:$a,
+                       ONNX_Value:$a_scale,
+                       ONNX_Value:$a_zero_point,
+                       ONNX_Value:$b,
+                       ONNX_Value:$b_scale,
+                       ONNX_Value:$b_zero_point,
+                       ONNX_Value:$y_scale,
+                       ONNX_Value:$y_zero_point);
+  let results = (outs ONNX_Value:$y);
+}
+
 def ONNX_QuantizeLinearOp : ONNX_Op<"QuantizeLinear", [Pure]> {
   let summary = "`ai.onnx` operator `QuantizeLinear`, signature since version 28";
   let arguments = (ins ONNX_Value:$x,
@@ -84,6 +128,64 @@ def ONNX_RMSNormalizationOp : ONNX_Op<"RMSNormalization", [Pure]> {
                        DefaultValuedAttr<F32Attr, "::llvm::APFloat(9.999999747378752e-06f)">:$epsilon,
                        DefaultValuedAttr<I64Attr, "1">:$stash_type);
   let results = (outs ONNX_Value:$Y);
+}
+
+def ONNX_RNNOp : ONNX_Op<"RNN", [Pure]> {
+  let summary = "`ai.onnx` operator `RNN`, signature since version 22";
+  let arguments = (ins ONNX_Value:$X,
+                       ONNX_Value:$w,
+                       ONNX_Value:$r,
+                       ONNX_Optional:$B,
+                       ONNX_Optional:$sequence_lens,
+                       ONNX_Optional:$initial_h,
+                       OptionalAttr<DenseF32ArrayAttr>:$activation_alpha,
+                       OptionalAttr<DenseF32ArrayAttr>:$activation_beta,
+                       OptionalAttr<StrArrayAttr>:$activations,
+                       OptionalAttr<F32Attr>:$clip,
+                       DefaultValuedAttr<StrAttr, "\"forward\"">:$direction,
+                       OptionalAttr<I64Attr>:$hidden_size,
+                       DefaultValuedAttr<I64Attr, "0">:$layout);
+  let results = (outs ONNX_Optional:$Y, ONNX_Optional:$y_h);
+}
+
+def ONNX_RandomNormalOp : ONNX_Op<"RandomNormal", []> {
+  let summary = "`ai.onnx` operator `RandomNormal`, signature since version 22";
+  let arguments = (ins DefaultValuedAttr<I64Attr, "1">:$dtype,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(0.0f)">:$mean,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(1.0f)">:$scale,
+                       OptionalAttr<F32Attr>:$seed,
+                       DenseI64ArrayAttr:$shape);
+  let results = (outs ONNX_Value:$output);
+}
+
+def ONNX_RandomNormalLikeOp : ONNX_Op<"RandomNormalLike", []> {
+  let summary = "`ai.onnx` operator `RandomNormalLike`, signature since version 22";
+  let arguments = (ins ONNX_Value:$input,
+                       OptionalAttr<I64Attr>:$dtype,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(0.0f)">:$mean,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(1.0f)">:$scale,
+                       OptionalAttr<F32Attr>:$seed);
+  let results = (outs ONNX_Value:$output);
+}
+
+def ONNX_RandomUniformOp : ONNX_Op<"RandomUniform", []> {
+  let summary = "`ai.onnx` operator `RandomUniform`, signature since version 22";
+  let arguments = (ins DefaultValuedAttr<I64Attr, "1">:$dtype,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(1.0f)">:$high,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(0.0f)">:$low,
+                       OptionalAttr<F32Attr>:$seed,
+                       DenseI64ArrayAttr:$shape);
+  let results = (outs ONNX_Value:$output);
+}
+
+def ONNX_RandomUniformLikeOp : ONNX_Op<"RandomUniformLike", []> {
+  let summary = "`ai.onnx` operator `RandomUniformLike`, signature since version 22";
+  let arguments = (ins ONNX_Value:$input,
+                       OptionalAttr<I64Attr>:$dtype,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(1.0f)">:$high,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(0.0f)">:$low,
+                       OptionalAttr<F32Attr>:$seed);
+  let results = (outs ONNX_Value:$output);
 }
 
 def ONNX_RangeOp : ONNX_Op<"Range", [Pure]> {
@@ -205,6 +307,47 @@ def ONNX_ReshapeOp : ONNX_Op<"Reshape", [Pure]> {
   let results = (outs ONNX_Value:$reshaped);
 }
 
+def ONNX_ResizeOp : ONNX_Op<"Resize", [Pure]> {
+  let summary = "`ai.onnx` operator `Resize`, signature since version 19";
+  let arguments = (ins ONNX_Value:$X,
+                       ONNX_Optional:$roi,
+                       ONNX_Optional:$scales,
+                       ONNX_Optional:$sizes,
+                       DefaultValuedAttr<I64Attr, "0">:$antialias,
+                       OptionalAttr<DenseI64ArrayAttr>:$axes,
+                       DefaultValuedAttr<StrAttr, "\"half_pixel\"">:$coordinate_transformation_mode,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(-0.75f)">:$cubic_coeff_a,
+                       DefaultValuedAttr<I64Attr, "0">:$exclude_outside,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(0.0f)">:$extrapolation_value,
+                       DefaultValuedAttr<StrAttr, "\"stretch\"">:$keep_aspect_ratio_policy,
+                       DefaultValuedAttr<StrAttr, "\"nearest\"">:$mode,
+                       DefaultValuedAttr<StrAttr, "\"round_prefer_floor\"">:$nearest_mode);
+  let results = (outs ONNX_Value:$Y);
+}
+
+def ONNX_ReverseSequenceOp : ONNX_Op<"ReverseSequence", [Pure]> {
+  let summary = "`ai.onnx` operator `ReverseSequence`, signature since version 28";
+  let arguments = (ins ONNX_Value:$input,
+                       ONNX_Value:$sequence_lens,
+                       DefaultValuedAttr<I64Attr, "1">:$batch_axis,
+                       DefaultValuedAttr<I64Attr, "0">:$time_axis);
+  let results = (outs ONNX_Value:$Y);
+}
+
+def ONNX_RoiAlignOp : ONNX_Op<"RoiAlign", [Pure]> {
+  let summary = "`ai.onnx` operator `RoiAlign`, signature since version 22";
+  let arguments = (ins ONNX_Value:$X,
+                       ONNX_Value:$rois,
+                       ONNX_Value:$batch_indices,
+                       DefaultValuedAttr<StrAttr, "\"half_pixel\"">:$coordinate_transformation_mode,
+                       DefaultValuedAttr<StrAttr, "\"avg\"">:$mode,
+                       DefaultValuedAttr<I64Attr, "1">:$output_height,
+                       DefaultValuedAttr<I64Attr, "1">:$output_width,
+                       DefaultValuedAttr<I64Attr, "0">:$sampling_ratio,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(1.0f)">:$spatial_scale);
+  let results = (outs ONNX_Value:$Y);
+}
+
 def ONNX_RotaryEmbeddingOp : ONNX_Op<"RotaryEmbedding", [Pure]> {
   let summary = "`ai.onnx` operator `RotaryEmbedding`, signature since version 23";
   let arguments = (ins ONNX_Value:$X,
@@ -221,6 +364,16 @@ def ONNX_RoundOp : ONNX_Op<"Round", [Pure]> {
   let summary = "`ai.onnx` operator `Round`, signature since version 22";
   let arguments = (ins ONNX_Value:$X);
   let results = (outs ONNX_Value:$Y);
+}
+
+def ONNX_STFTOp : ONNX_Op<"STFT", [Pure]> {
+  let summary = "`ai.onnx` operator `STFT`, signature since version 17";
+  let arguments = (ins ONNX_Value:$signal,
+                       ONNX_Value:$frame_step,
+                       ONNX_Optional:$window,
+                       ONNX_Optional:$frame_length,
+                       DefaultValuedAttr<I64Attr, "1">:$onesided);
+  let results = (outs ONNX_Value:$output);
 }
 
 def ONNX_ScanOp : ONNX_Op<"Scan", []> {
@@ -428,6 +581,21 @@ def ONNX_TensorScatterOp : ONNX_Op<"TensorScatter", [Pure]> {
   let results = (outs ONNX_Value:$present_cache);
 }
 
+def ONNX_TfIdfVectorizerOp : ONNX_Op<"TfIdfVectorizer", [Pure]> {
+  let summary = "`ai.onnx` operator `TfIdfVectorizer`, signature since version 9";
+  let arguments = (ins ONNX_Value:$X,
+                       I64Attr:$max_gram_length,
+                       I64Attr:$max_skip_count,
+                       I64Attr:$min_gram_length,
+                       StrAttr:$mode,
+                       DenseI64ArrayAttr:$ngram_counts,
+                       DenseI64ArrayAttr:$ngram_indexes,
+                       OptionalAttr<DenseI64ArrayAttr>:$pool_int64s,
+                       OptionalAttr<StrArrayAttr>:$pool_strings,
+                       OptionalAttr<DenseF32ArrayAttr>:$weights);
+  let results = (outs ONNX_Value:$Y);
+}
+
 def ONNX_ThresholdedReluOp : ONNX_Op<"ThresholdedRelu", [Pure]> {
   let summary = "`ai.onnx` operator `ThresholdedRelu`, signature since version 22";
   let arguments = (ins ONNX_Value:$X,
@@ -465,6 +633,14 @@ def ONNX_TriluOp : ONNX_Op<"Trilu", [Pure]> {
                        ONNX_Optional:$k,
                        DefaultValuedAttr<I64Attr, "1">:$upper);
   let results = (outs ONNX_Value:$output);
+}
+
+def ONNX_UniqueOp : ONNX_Op<"Unique", [Pure]> {
+  let summary = "`ai.onnx` operator `Unique`, signature since version 28";
+  let arguments = (ins ONNX_Value:$X,
+                       OptionalAttr<I64Attr>:$axis,
+                       DefaultValuedAttr<I64Attr, "1">:$sorted);
+  let results = (outs ONNX_Value:$Y, ONNX_Optional:$indices, ONNX_Optional:$inverse_indices, ONNX_Optional:$counts);
 }
 
 def ONNX_UnsqueezeOp : ONNX_Op<"Unsqueeze", [Pure]> {

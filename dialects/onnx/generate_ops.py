@@ -17,16 +17,22 @@ from onnx import defs
 
 OPERATORS = """
 Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BitShift BitwiseAnd BitwiseNot
-BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Compress Concat ConcatFromSequence Constant ConstantOfShape Conv Cos
-Cosh CumSum DepthToSpace DequantizeLinear Div Dropout Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather
-GatherElements GatherND Gelu Gemm GlobalAveragePool Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish
-Hardmax Identity If InstanceNormalization IsInf IsNaN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax
-Loop LpNormalization MatMul Max MaxPool Mean Min Mish Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow QuantizeLinear
-RMSNormalization Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
-ReduceProd ReduceSum ReduceSumSquare Relu Reshape RotaryEmbedding Round Scan ScatterElements ScatterND Selu
-SequenceAt Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split SplitToSequence
-Sqrt Squeeze Sub Sum Swish Tan Tanh TensorScatter ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Where Xor
+BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Col2Im Compress Concat ConcatFromSequence Constant ConstantOfShape
+Conv ConvInteger ConvTranspose Cos Cosh CumSum DFT DeformConv DepthToSpace DequantizeLinear Div Dropout Einsum Elu
+Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool
+GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish Hardmax Identity If
+InstanceNormalization IsInf IsNaN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax Loop
+LpNormalization LpPool MatMul MatMulInteger Max MaxPool MaxUnpool Mean MelWeightMatrix Min Mish Mod Mul Neg
+NonMaxSuppression NonZero Not OneHot Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear RMSNormalization RNN
+RandomNormal RandomNormalLike RandomUniform RandomUniformLike Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum
+ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize
+ReverseSequence RoiAlign RotaryEmbedding Round STFT Scan ScatterElements ScatterND Selu SequenceAt Shape Shrink
+Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split SplitToSequence Sqrt Squeeze Sub Sum
+Swish Tan Tanh TensorScatter TfIdfVectorizer ThresholdedRelu Tile TopK Transpose Trilu Unique Unsqueeze Where Xor
 """.split()
+
+# Operators of the standard's other domains.
+DOMAINS = {"ai.onnx.preview.training": ["Adagrad", "Adam", "Momentum"]}
 
 # name: (inputs, outputs, attributes). "?" marks an optional operand or attribute, "=" a default.
 MICROSOFT = {
@@ -118,7 +124,8 @@ def attribute(name, type_, required, default):
 
 
 def emit(class_name, mnemonic, domain, since, inputs, outputs, attributes, regions):
-    traits = "[]" if regions else "[Pure]"
+    # Two nodes that draw random numbers are not the same.
+    traits = "[]" if regions or mnemonic.startswith("Random") else "[Pure]"
     print(f'def ONNX_{class_name}Op : ONNX_Op<"{mnemonic}", {traits}> {{')
     print(f'  let summary = "`{domain}` operator `{mnemonic.split(".")[-1]}`, signature since version {since}";')
     arguments = ",\n                       ".join(inputs + attributes)
@@ -133,8 +140,8 @@ def emit(class_name, mnemonic, domain, since, inputs, outputs, attributes, regio
     print("}\n")
 
 
-def standard(name):
-    schema = defs.get_schema(name)
+def standard(name, domain=""):
+    schema = defs.get_schema(name, domain)
     option = defs.OpSchema.FormalParameterOption
     inputs = [kind(snake(i.name), i.option == option.Optional, i.option == option.Variadic) for i in schema.inputs]
     outputs = [kind(snake(o.name), o.option == option.Optional, o.option == option.Variadic) for o in schema.outputs]
@@ -155,7 +162,8 @@ def standard(name):
             if isinstance(default, (list, onnx.TensorProto)):
                 default = None
         attributes.append(attribute(attr.name, names[type_], attr.required or name == "Constant", default))
-    emit(name, name, "ai.onnx", schema.since_version, inputs, outputs, attributes, regions)
+    class_name, mnemonic = (domain.split(".")[-1].capitalize() + name, f"{domain}.{name}") if domain else (name, name)
+    emit(class_name, mnemonic, domain or "ai.onnx", schema.since_version, inputs, outputs, attributes, regions)
 
 
 def listed(class_name, mnemonic, domain, signature):
@@ -193,6 +201,9 @@ def main():
     def others():
         for name, signature in UNOFFICIAL.items():
             listed(name, name, "ai.onnx", signature)
+        for domain, names in DOMAINS.items():
+            for name in names:
+                standard(name, domain)
         for name, signature in MICROSOFT.items():
             listed(f"Microsoft{name}", f"com.microsoft.{name}", "com.microsoft", signature)
 

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/convert/lower/Lowering.h"
+#include "passes/convert/lower/RuntimeAxes.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -151,10 +151,11 @@ FailureOr<Padding> getPadding(onnx::PadOp op, Lowering &l) {
   FailureOr<Sizes> pads = l.getElements(op.getPads());
   if (failed(pads))
     return failure();
-  SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  Sizes axes;
+  for (int64_t i = 0; i < rank; ++i)
+    axes.push_back(l.tensors.builder.getIndexAttr(i));
   if (Lowering::has(op.getAxes())) {
-    FailureOr<SmallVector<int64_t>> given =
-        l.getConstants(op.getAxes(), "axes");
+    FailureOr<Sizes> given = readAxes(l, op.getAxes(), rank);
     if (failed(given))
       return failure();
     axes = *given;
@@ -166,11 +167,8 @@ FailureOr<Padding> getPadding(onnx::PadOp op, Lowering &l) {
   padding.low.assign(rank, l.tensors.builder.getIndexAttr(0));
   padding.high = padding.low;
   for (auto [i, axis] : llvm::enumerate(axes)) {
-    FailureOr<int64_t> dim = l.getAxis(axis, rank);
-    if (failed(dim))
-      return failure();
-    padding.low[*dim] = (*pads)[i];
-    padding.high[*dim] = (*pads)[i + axes.size()];
+    replaceAt(l.tensors, padding.low, axis, (*pads)[i]);
+    replaceAt(l.tensors, padding.high, axis, (*pads)[i + axes.size()]);
   }
   return padding;
 }

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/convert/lower/Lowering.h"
+#include "passes/convert/lower/RuntimeAxes.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -20,27 +20,53 @@ Type getElement(Value tensor) {
   return cast<RankedTensorType>(tensor.getType()).getElementType();
 }
 
-/// The dimensions that a reduction runs over.
-template <typename Op>
-FailureOr<SmallVector<int64_t>> getReducedDims(Op op, Lowering &l) {
+/// The dimensions that a reduction runs over, constants if they are known.
+template <typename Op> FailureOr<Sizes> getReducedAxes(Op op, Lowering &l) {
   int64_t rank = Lowering::getType(op.getData()).getRank();
-  SmallVector<int64_t> given, dims;
-  if (Lowering::has(op.getAxes())) {
-    FailureOr<SmallVector<int64_t>> axes = l.getConstants(op.getAxes(), "axes");
-    if (failed(axes))
-      return failure();
-    given = *axes;
+  FailureOr<Sizes> axes = Sizes();
+  if (Lowering::has(op.getAxes()))
+    axes = readAxes(l, op.getAxes(), rank);
+  if (failed(axes))
+    return failure();
+  if (axes->empty() && !op.getNoopWithEmptyAxes())
+    for (int64_t i = 0; i < rank; ++i)
+      axes->push_back(l.tensors.builder.getIndexAttr(i));
+  if (rank == 0)
+    axes->clear();
+  return axes;
+}
+
+SmallVector<int64_t> getKnown(ArrayRef<OpFoldResult> axes) {
+  return llvm::map_to_vector(
+      axes, [](OpFoldResult axis) { return *getConstantIntValue(axis); });
+}
+
+/// Reduces one dimension, known at run time only, which stays with extent 1.
+Value reduceAt(TensorBuilder &t, Value tensor, OpFoldResult axis,
+               Reduction kind, bool isUnsigned) {
+  Sizes sizes = t.sizes(tensor);
+  OpFoldResult one = t.builder.getIndexAttr(1), before = one, behind = one;
+  for (auto [dim, size] : llvm::enumerate(sizes)) {
+    before = t.mulSizes(
+        before, selectIf(t, dim, axis, arith::CmpIPredicate::slt, size, one));
+    behind = t.mulSizes(
+        behind, selectIf(t, dim, axis, arith::CmpIPredicate::sgt, size, one));
   }
-  if (given.empty() && !op.getNoopWithEmptyAxes())
-    return llvm::to_vector(llvm::seq<int64_t>(0, rank));
-  for (int64_t axis : given) {
-    FailureOr<int64_t> dim = l.getAxis(axis, rank);
-    if (failed(dim))
-      return failure();
-    if (rank > 0)
-      dims.push_back(*dim);
-  }
-  return dims;
+  Value view = t.reshape(tensor, {before, selectAt(t, sizes, axis), behind});
+  Value reduced = t.reduce(view, 1, kind, /*keep=*/true, isUnsigned);
+  replaceAt(t, sizes, axis, one);
+  return t.reshape(reduced, sizes);
+}
+
+/// Reduces `axes`; `rank` is that of the result if they do not stay.
+Value reduceAxes(TensorBuilder &t, Value tensor, ArrayRef<OpFoldResult> axes,
+                 Reduction kind, bool keep, int64_t rank, bool isUnsigned) {
+  if (areKnown(axes))
+    return t.reduce(tensor, getKnown(axes), kind, keep, isUnsigned);
+  Sizes kept = dropAxes(t, t.sizes(tensor), axes, rank);
+  for (OpFoldResult axis : axes)
+    tensor = reduceAt(t, tensor, axis, kind, isUnsigned);
+  return keep ? tensor : t.reshape(tensor, kept);
 }
 
 Value mapOne(TensorBuilder &t, Value tensor, Function function) {
@@ -66,8 +92,8 @@ template <typename Op>
 LogicalResult lowerReduction(Op op, Lowering &l, Reduction kind,
                              Function before = nullptr,
                              Function after = nullptr, bool real = false) {
-  FailureOr<SmallVector<int64_t>> dims = getReducedDims(op, l);
-  if (failed(dims))
+  FailureOr<Sizes> axes = getReducedAxes(op, l);
+  if (failed(axes))
     return failure();
   TensorBuilder &t = l.tensors;
   Value data = l.get(op.getData());
@@ -80,7 +106,9 @@ LogicalResult lowerReduction(Op op, Lowering &l, Reduction kind,
     data = convertAll(t, data, wide, isUnsigned);
   if (before)
     data = mapOne(t, data, before);
-  Value result = t.reduce(data, *dims, kind, op.getKeepdims(), isUnsigned);
+  Value result =
+      reduceAxes(t, data, *axes, kind, op.getKeepdims(),
+                 Lowering::getType(op.getReduced()).getRank(), isUnsigned);
   if (after)
     result = mapOne(t, result, after);
   l.set(op.getReduced(), convertAll(t, result, element, isUnsigned));
@@ -104,14 +132,14 @@ LogicalResult lowerReduceMin(onnx::ReduceMinOp op, Lowering &l) {
 }
 
 LogicalResult lowerReduceMean(onnx::ReduceMeanOp op, Lowering &l) {
-  FailureOr<SmallVector<int64_t>> dims = getReducedDims(op, l);
-  if (failed(dims))
+  FailureOr<Sizes> axes = getReducedAxes(op, l);
+  if (failed(axes))
     return failure();
   TensorBuilder &t = l.tensors;
   Value data = l.get(op.getData());
   OpFoldResult count = t.builder.getIndexAttr(1);
-  for (int64_t dim : *dims)
-    count = t.mulSizes(count, t.size(data, dim));
+  for (OpFoldResult axis : *axes)
+    count = t.mulSizes(count, selectAt(t, t.sizes(data), axis));
   Value divisor = t.convert(t.index(count), getAccumulator(getElement(data)));
   bool isUnsigned = Lowering::isUnsigned(op.getData());
   return lowerReduction(op, l, Reduction::Sum, nullptr,
@@ -158,8 +186,8 @@ LogicalResult lowerReduceLogSum(onnx::ReduceLogSumOp op, Lowering &l) {
 /// log(sum(exp(x))) = m + log(sum(exp(x - m))), with m the greatest element;
 /// 0 takes the place of an m that is not finite.
 LogicalResult lowerReduceLogSumExp(onnx::ReduceLogSumExpOp op, Lowering &l) {
-  FailureOr<SmallVector<int64_t>> dims = getReducedDims(op, l);
-  if (failed(dims))
+  FailureOr<Sizes> axes = getReducedAxes(op, l);
+  if (failed(axes))
     return failure();
   TensorBuilder &t = l.tensors;
   Value data = l.get(op.getData());
@@ -167,8 +195,11 @@ LogicalResult lowerReduceLogSumExp(onnx::ReduceLogSumExpOp op, Lowering &l) {
   if (!isa<FloatType>(element))
     return l.error() << "expected floating-point elements, got " << element;
   Type wide = getAccumulator(element);
+  int64_t rank = Lowering::getType(data).getRank();
+  int64_t resultRank = Lowering::getType(op.getReduced()).getRank();
   Value numbers = t.cast(data, wide);
-  Value greatest = t.reduce(numbers, *dims, Reduction::Max, /*keep=*/true);
+  Value greatest = reduceAxes(t, numbers, *axes, Reduction::Max, /*keep=*/true,
+                              resultRank, /*isUnsigned=*/false);
   greatest = mapOne(t, greatest, [](TensorBuilder &inner, Value x) {
     Value size = math::AbsFOp::create(inner.builder, inner.loc, x);
     Value isFinite =
@@ -176,26 +207,26 @@ LogicalResult lowerReduceLogSumExp(onnx::ReduceLogSumExpOp op, Lowering &l) {
                       size, inner.extreme(x.getType(), /*high=*/true));
     return inner.select(isFinite, x, inner.constant(x.getType(), 0));
   });
-  Value powers =
-      t.map({numbers, greatest}, wide,
-            [](TensorBuilder &inner, ValueRange arguments) -> Value {
-              return math::ExpOp::create(inner.builder, inner.loc,
-                                         inner.sub(arguments[0], arguments[1]));
-            });
-  Value sum = t.reduce(powers, *dims, Reduction::Sum, /*keep=*/true);
+  SmallVector<int64_t> uncertain;
+  if (!areKnown(*axes))
+    uncertain = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  Value powers = t.map(
+      {numbers, greatest}, wide,
+      [](TensorBuilder &inner, ValueRange arguments) -> Value {
+        return math::ExpOp::create(inner.builder, inner.loc,
+                                   inner.sub(arguments[0], arguments[1]));
+      },
+      uncertain);
+  Value sum = reduceAxes(t, powers, *axes, Reduction::Sum, /*keep=*/true,
+                         resultRank, /*isUnsigned=*/false);
   Value result = t.map(
       {sum, greatest}, element,
       [&](TensorBuilder &inner, ValueRange arguments) {
         return inner.convert(
             inner.add(logarithm(inner, arguments[0]), arguments[1]), element);
       });
-  if (!op.getKeepdims()) {
-    Sizes extents = t.sizes(data), kept;
-    for (auto [dim, extent] : llvm::enumerate(extents))
-      if (!llvm::is_contained(*dims, static_cast<int64_t>(dim)))
-        kept.push_back(extent);
-    result = t.reshape(result, kept);
-  }
+  if (!op.getKeepdims())
+    result = t.reshape(result, dropAxes(t, t.sizes(data), *axes, resultRank));
   l.set(op.getReduced(), result);
   return success();
 }

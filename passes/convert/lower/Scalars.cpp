@@ -181,12 +181,18 @@ static OpFoldResult combine(TensorBuilder &tensors, OpFoldResult a,
 }
 
 OpFoldResult TensorBuilder::addSizes(OpFoldResult a, OpFoldResult b) {
+  if (isConstantIntValue(a, 0))
+    return b;
+  if (isConstantIntValue(b, 0))
+    return a;
   return combine(
       *this, a, b, [](int64_t x, int64_t y) { return x + y; },
       [&](Value x, Value y) { return add(x, y); });
 }
 
 OpFoldResult TensorBuilder::subSizes(OpFoldResult a, OpFoldResult b) {
+  if (isConstantIntValue(b, 0))
+    return a;
   return combine(
       *this, a, b, [](int64_t x, int64_t y) { return x - y; },
       [&](Value x, Value y) { return sub(x, y); });

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/convert/lower/Lowering.h"
+#include "passes/convert/lower/RuntimeAxes.h"
 
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 
@@ -154,57 +154,57 @@ LogicalResult lowerFlatten(onnx::FlattenOp op, Lowering &l) {
   return success();
 }
 
+int64_t countDistinct(ArrayRef<OpFoldResult> axes) {
+  llvm::SmallDenseSet<int64_t> distinct;
+  for (OpFoldResult axis : axes)
+    distinct.insert(*getConstantIntValue(axis));
+  return distinct.size();
+}
+
 LogicalResult lowerSqueeze(onnx::SqueezeOp op, Lowering &l) {
   TensorBuilder &t = l.tensors;
   Value data = l.get(op.getData());
-  Sizes sizes = t.sizes(data), kept;
-  int64_t rank = sizes.size();
-  llvm::SmallDenseSet<int64_t> dropped;
+  Sizes sizes = t.sizes(data), axes;
+  OpFoldResult one = t.builder.getIndexAttr(1);
   if (Lowering::has(op.getAxes())) {
-    FailureOr<SmallVector<int64_t>> axes = l.getConstants(op.getAxes(), "axes");
-    if (failed(axes))
+    FailureOr<Sizes> given = readAxes(l, op.getAxes(), sizes.size());
+    if (failed(given))
       return failure();
-    for (int64_t axis : *axes) {
-      FailureOr<int64_t> position = l.getAxis(axis, rank);
-      if (failed(position))
-        return failure();
-      dropped.insert(*position);
-    }
+    axes = *given;
   } else {
-    for (int64_t i = 0; i < rank; ++i)
-      if (isConstantIntValue(sizes[i], 1))
-        dropped.insert(i);
+    for (auto [i, size] : llvm::enumerate(sizes))
+      if (isConstantIntValue(size, 1))
+        axes.push_back(t.builder.getIndexAttr(i));
   }
-  for (int64_t i = 0; i < rank; ++i)
-    if (!dropped.contains(i))
-      kept.push_back(sizes[i]);
-    else
-      t.checkEqual(sizes[i], t.builder.getIndexAttr(1),
-                   "Squeeze: expected an extent of 1");
-  l.set(op.getSqueezed(), t.reshape(data, kept));
+  for (OpFoldResult axis : axes)
+    t.checkEqual(selectAt(t, sizes, axis), one,
+                 "Squeeze: expected an extent of 1");
+  int64_t rank = Lowering::getType(op.getSqueezed()).getRank();
+  if (areKnown(axes) && countDistinct(axes) + rank != int64_t(sizes.size()))
+    return l.error() << "expected a result of rank "
+                     << int64_t(sizes.size()) - countDistinct(axes) << ", got "
+                     << rank;
+  l.set(op.getSqueezed(), t.reshape(data, dropAxes(t, sizes, axes, rank)));
   return success();
 }
 
 LogicalResult lowerUnsqueeze(onnx::UnsqueezeOp op, Lowering &l) {
   TensorBuilder &t = l.tensors;
   Value data = l.get(op.getData());
-  Sizes sizes = t.sizes(data), expanded;
-  FailureOr<SmallVector<int64_t>> axes = l.getConstants(op.getAxes(), "axes");
+  Sizes sizes = t.sizes(data);
+  int64_t rank = Lowering::getType(op.getExpanded()).getRank();
+  FailureOr<Sizes> axes = readAxes(l, op.getAxes(), rank);
   if (failed(axes))
     return failure();
-  int64_t rank = sizes.size() + axes->size();
-  llvm::SmallDenseSet<int64_t> inserted;
-  for (int64_t axis : *axes) {
-    FailureOr<int64_t> position = l.getAxis(axis, rank);
-    if (failed(position))
-      return failure();
-    inserted.insert(*position);
-  }
-  auto next = sizes.begin();
-  for (int64_t i = 0; i < rank; ++i)
-    expanded.push_back(inserted.contains(i)
-                           ? OpFoldResult(t.builder.getIndexAttr(1))
-                           : *next++);
+  bool known = areKnown(*axes);
+  int64_t count = known ? countDistinct(*axes) : axes->size();
+  if (int64_t(sizes.size()) + count != rank)
+    return l.error() << "expected " << rank - int64_t(sizes.size())
+                     << " distinct axes, got " << count;
+  Sizes expanded = insertAxes(t, sizes, *axes, rank);
+  if (!known)
+    t.checkEqual(t.product(sizes), t.product(expanded),
+                 "Unsqueeze: expected axes that differ");
   l.set(op.getExpanded(), t.reshape(data, expanded));
   return success();
 }
@@ -275,108 +275,6 @@ LogicalResult lowerExpand(onnx::ExpandOp op, Lowering &l) {
   return success();
 }
 
-/// Clamps a position that may be negative, counted from the end, into
-/// [low, extent + high].
-OpFoldResult clampPosition(TensorBuilder &t, OpFoldResult position,
-                           OpFoldResult extent, int64_t low, int64_t high) {
-  std::optional<int64_t> value = getConstantIntValue(position);
-  std::optional<int64_t> size = getConstantIntValue(extent);
-  if (value && size) {
-    int64_t from = *value < 0 ? *value + *size : *value;
-    return t.builder.getIndexAttr(std::min(std::max(from, low), *size + high));
-  }
-  if (value && *value == 0 && low <= 0)
-    return position;
-  Value start = t.index(position), count = t.index(extent);
-  if (!value || *value < 0) {
-    Value isNegative = t.compare(arith::CmpIPredicate::slt,
-                                 arith::CmpFPredicate::OLT, start, t.index(0));
-    start = t.select(isNegative, t.add(start, count), start);
-  }
-  Value limit = high == 0 ? count : t.add(count, t.index(high));
-  return t.min(t.max(start, t.index(low)), limit);
-}
-
-LogicalResult lowerSlice(onnx::SliceOp op, Lowering &l) {
-  TensorBuilder &t = l.tensors;
-  Value data = l.get(op.getData());
-  int64_t rank = Lowering::getType(op.getData()).getRank();
-  FailureOr<Sizes> starts = l.getElements(op.getStarts());
-  FailureOr<Sizes> ends = l.getElements(op.getEnds());
-  if (failed(starts) || failed(ends))
-    return failure();
-  SmallVector<int64_t> axes, steps(starts->size(), 1);
-  if (Lowering::has(op.getAxes())) {
-    FailureOr<SmallVector<int64_t>> given =
-        l.getConstants(op.getAxes(), "axes");
-    if (failed(given))
-      return failure();
-    axes = *given;
-  } else {
-    axes = llvm::to_vector(llvm::seq<int64_t>(0, starts->size()));
-  }
-  if (Lowering::has(op.getSteps())) {
-    FailureOr<SmallVector<int64_t>> given =
-        l.getConstants(op.getSteps(), "steps");
-    if (failed(given))
-      return failure();
-    steps = *given;
-  }
-  if (axes.size() != starts->size() || ends->size() != starts->size() ||
-      steps.size() != starts->size())
-    return l.error() << "expected starts, ends, axes and steps of one length";
-  for (auto [axis, start, end, step] :
-       llvm::zip_equal(axes, *starts, *ends, steps)) {
-    FailureOr<int64_t> dim = l.getAxis(axis, rank);
-    if (failed(dim))
-      return failure();
-    if (step == 0)
-      return l.error() << "expected a step other than 0";
-    OpFoldResult extent = t.size(data, *dim);
-    if (step > 0) {
-      OpFoldResult from = clampPosition(t, start, extent, 0, 0);
-      OpFoldResult to = clampPosition(t, end, extent, 0, 0);
-      OpFoldResult distance = t.subSizes(to, from);
-      if (std::optional<int64_t> constant = getConstantIntValue(distance))
-        distance = t.builder.getIndexAttr(std::max<int64_t>(*constant, 0));
-      else if (!isConstantIntValue(from, 0))
-        distance = t.max(t.index(distance), t.index(0));
-      OpFoldResult count = t.divSizes(
-          step == 1 ? distance
-                    : t.addSizes(distance, t.builder.getIndexAttr(step - 1)),
-          t.builder.getIndexAttr(step));
-      data = t.slice(data, *dim, from, count, step);
-      continue;
-    }
-    // Backwards: from `start` down to just above `end`.
-    std::optional<int64_t> last = getConstantIntValue(end);
-    OpFoldResult from = clampPosition(t, start, extent, 0, -1);
-    OpFoldResult to = last && *last < -(int64_t(1) << 62)
-                          ? OpFoldResult(t.builder.getIndexAttr(-1))
-                          : clampPosition(t, end, extent, -1, -1);
-    OpFoldResult distance = t.subSizes(from, to);
-    OpFoldResult count =
-        t.divSizes(t.addSizes(distance, t.builder.getIndexAttr(-step - 1)),
-                   t.builder.getIndexAttr(-step));
-    if (!getConstantIntValue(count))
-      count = t.max(t.index(count), t.index(0));
-    Sizes sizes = t.sizes(data);
-    sizes[*dim] = count;
-    Value source = data, first = t.index(from);
-    int64_t stride = step;
-    data = t.generate(
-        sizes, cast<RankedTensorType>(data.getType()).getElementType(),
-        [&](TensorBuilder &inner, ValueRange indices) {
-          SmallVector<Value> position(indices);
-          position[*dim] =
-              inner.add(first, inner.mul(indices[*dim], inner.index(stride)));
-          return inner.extract(source, position);
-        });
-  }
-  l.set(op.getOutput(), data);
-  return success();
-}
-
 LogicalResult lowerSplit(onnx::SplitOp op, Lowering &l) {
   TensorBuilder &t = l.tensors;
   Value input = l.get(op.getInput());
@@ -427,6 +325,5 @@ void moe::addShapeLowerings(LoweringTable &table) {
   table.add(lowerTranspose);
   table.add(lowerConcat);
   table.add(lowerExpand);
-  table.add(lowerSlice);
   table.add(lowerSplit);
 }

@@ -18,7 +18,7 @@ func.func @conv(%x: tensor<1x4x7xf32>, %w: tensor<6x2x3xf32>) -> tensor<1x6x4xf3
 
 // Tests that an unknown extent is compared with the kernel.
 // CHECK-LABEL: func.func @conv_dynamic
-// CHECK: cf.assert %{{.*}}, "the input of a convolution is smaller than its kernel"
+// CHECK: cf.assert %{{.*}}, "the input is smaller than the window that slides over it"
 // CHECK: linalg.generic
 func.func @conv_dynamic(%x: tensor<?x4x?xf32>, %w: tensor<4x4x3xf32>, %b: tensor<4xf32>) -> tensor<?x4x?xf32> {
   %y = onnx.Conv(%x, %w, %b) : (tensor<?x4x?xf32>, tensor<4x4x3xf32>, tensor<4xf32>) -> tensor<?x4x?xf32>
@@ -43,16 +43,40 @@ func.func @matmul_nbits(%a: tensor<?x32xf32>, %b: tensor<4x2x8xui8>, %s: tensor<
 
 // -----
 
-// Tests that the inputs of all steps are multiplied at once and that the states
-// are carried from step to step.
-// CHECK-LABEL: func.func @lstm
-// CHECK: linalg.matmul ins(%{{.*}} : tensor<?x4xf32>, tensor<4x12xf32>)
-// CHECK: scf.for {{.*}} -> (tensor<?x1x2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>)
-// CHECK: linalg.matmul ins(%{{.*}} : tensor<2x3xf32>, tensor<3x12xf32>)
-// CHECK: math.tanh
-func.func @lstm(%x: tensor<?x2x4xf32>, %w: tensor<1x12x4xf32>, %r: tensor<1x12x3xf32>) -> tensor<?x1x2x3xf32> {
+// Tests that a transposed convolution spreads its input by the stride and turns the kernel around.
+// CHECK: #[[TURNED:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d1, d4, d2, -d5 + 2)>
+// CHECK-LABEL: func.func @conv_transpose
+// CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[0, 0, 2] [1, 4, 3] [1, 1, 2] : tensor<1x4x3xf32> into tensor<1x4x9xf32>
+// CHECK: linalg.generic {indexing_maps = [#{{.*}}, #[[TURNED]],
+// CHECK: return %{{.*}} : tensor<1x6x7xf32>
+func.func @conv_transpose(%x: tensor<1x4x3xf32>, %w: tensor<4x6x3xf32>) -> tensor<1x6x7xf32> {
   %none = onnx.NoValue : none
-  %y, %h, %c = onnx.LSTM(%x, %w, %r, %none, %none, %none, %none, %none)
-      : (tensor<?x2x4xf32>, tensor<1x12x4xf32>, tensor<1x12x3xf32>, none, none, none, none, none) -> (tensor<?x1x2x3xf32>, none, none)
-  return %y : tensor<?x1x2x3xf32>
+  %y = onnx.ConvTranspose(%x, %w, %none) {strides = array<i64: 2>} : (tensor<1x4x3xf32>, tensor<4x6x3xf32>, none) -> tensor<1x6x7xf32>
+  return %y : tensor<1x6x7xf32>
+}
+
+// -----
+
+// Tests that a deformed window is gathered, pixels outside counting as zero, and then multiplied like any other.
+// CHECK-LABEL: func.func @deform_conv
+// CHECK: math.floor
+// CHECK: arith.select
+// CHECK: linalg.generic
+// CHECK-SAME: ins(%{{.*}}, %{{.*}} : tensor<1x1x1x4x4xf32>, tensor<1x1x1x2x2xf32>)
+func.func @deform_conv(%x: tensor<1x1x3x3xf32>, %w: tensor<1x1x2x2xf32>, %o: tensor<1x8x2x2xf32>) -> tensor<1x1x2x2xf32> {
+  %none = onnx.NoValue : none
+  %y = onnx.DeformConv(%x, %w, %o, %none, %none) : (tensor<1x1x3x3xf32>, tensor<1x1x2x2xf32>, tensor<1x8x2x2xf32>, none, none) -> tensor<1x1x2x2xf32>
+  return %y : tensor<1x1x2x2xf32>
+}
+
+// -----
+
+// Tests that each pixel sums the blocks that cover it, and that the number of columns is checked.
+// CHECK-LABEL: func.func @col2im
+// CHECK: cf.assert %{{.*}}, "Col2Im: the columns do not fit image and block"
+// CHECK: linalg.generic
+// CHECK-SAME: iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction", "reduction"]
+func.func @col2im(%x: tensor<1x5x5xf32>, %i: tensor<2xi64>, %b: tensor<2xi64>) -> tensor<1x1x5x5xf32> {
+  %y = onnx.Col2Im(%x, %i, %b) : (tensor<1x5x5xf32>, tensor<2xi64>, tensor<2xi64>) -> tensor<1x1x5x5xf32>
+  return %y : tensor<1x1x5x5xf32>
 }

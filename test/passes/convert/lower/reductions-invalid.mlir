@@ -1,14 +1,5 @@
 // RUN: moe-opt %s -split-input-file -convert-onnx-to-linalg -verify-diagnostics
 
-// Tests that axes known only at run time are an error.
-func.func @axes(%x: tensor<4x4xf32>, %axes: tensor<1xi64>) -> tensor<4x1xf32> {
-  // expected-error @+1 {{expected constant axes, got values known at run time only}}
-  %y = onnx.ReduceSum(%x, %axes) : (tensor<4x4xf32>, tensor<1xi64>) -> tensor<4x1xf32>
-  return %y : tensor<4x1xf32>
-}
-
-// -----
-
 // Tests that an axis outside the rank is an error.
 func.func @axis(%x: tensor<4x4xf32>) -> tensor<4x1xf32> {
   %axes = onnx.Constant() {value = dense<2> : tensor<1xi64>} : () -> tensor<1xi64>

@@ -68,3 +68,16 @@ func.func @log_sum_exp(%x: tensor<?x8xf32>) -> tensor<?xf32> {
   %y = onnx.ReduceLogSumExp(%x, %axes) {keepdims = 0 : i64} : (tensor<?x8xf32>, tensor<1xi64>) -> tensor<?xf32>
   return %y : tensor<?xf32>
 }
+
+// -----
+
+// Tests that an axis known at run time only is checked, and reduced in a view of three dimensions.
+// CHECK-LABEL: func.func @run_time_axis(
+// CHECK:         cf.assert %{{.*}}, "axis out of range"
+// CHECK:         linalg.generic
+// CHECK-SAME:        iterator_types = ["parallel", "reduction", "parallel"]
+// CHECK:         return %{{.*}} : tensor<4xf32>
+func.func @run_time_axis(%x: tensor<4x3xf32>, %axes: tensor<1xi64>) -> tensor<4xf32> {
+  %y = onnx.ReduceSum(%x, %axes) {keepdims = 0 : i64} : (tensor<4x3xf32>, tensor<1xi64>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}
