@@ -47,6 +47,7 @@ const LoweringTable &getTable() {
     addSliceLowering(result);
     addUniqueLowerings(result);
     addRandomLowerings(result);
+    addTensorScatterLowering(result);
     addOptimizerLowerings(result);
     addMatMulNBitsLowering(result);
     addSelectionLowerings(result);

@@ -36,6 +36,31 @@ LogicalResult moe::checkGroups(Lowering &l, int64_t groups, int64_t extent,
   return success();
 }
 
+LogicalResult moe::checkChannels(Lowering &l, Value input, Value weight,
+                                 Value bias, int64_t groups, bool transposed) {
+  TensorBuilder &t = l.tensors;
+  auto check = [&](OpFoldResult got, OpFoldResult wanted,
+                   StringRef what) -> LogicalResult {
+    std::optional<int64_t> own = getConstantIntValue(got);
+    std::optional<int64_t> other = getConstantIntValue(wanted);
+    if (own && other && *own != *other)
+      return l.error() << "expected " << *other << " " << what << ", got "
+                       << *own;
+    t.checkEqual(got, wanted, "a convolution has operands that do not fit");
+    return success();
+  };
+  OpFoldResult count = t.builder.getIndexAttr(groups);
+  OpFoldResult other = t.mulSizes(t.size(weight, 1), count);
+  OpFoldResult channels = transposed ? t.size(weight, 0) : other;
+  OpFoldResult filters = transposed ? other : t.size(weight, 0);
+  if (bias && Lowering::getType(bias).getRank() != 1)
+    return l.error() << "expected a vector of biases, got "
+                     << Lowering::getType(bias);
+  if (failed(check(t.size(input, 1), channels, "channels")))
+    return failure();
+  return bias ? check(t.size(bias, 0), filters, "biases") : success();
+}
+
 Value moe::contractWindows(TensorBuilder &t, Value padded, Value weight,
                            Value bias, const Window &window, int64_t groups,
                            ArrayRef<OpFoldResult> places, bool transposed) {
@@ -123,8 +148,10 @@ FailureOr<Value> moe::convolve(Lowering &l, Value input, Value weight,
   withKernel.kernel = weightType.getShape().drop_front(
       std::min<int64_t>(2, weightType.getRank()));
   FailureOr<Window> window = getWindow(l, inputType, withKernel);
-  if (failed(window) || failed(checkGroups(l, groups, weightType.getDimSize(0),
-                                           "a number of filters")))
+  if (failed(window) ||
+      failed(checkGroups(l, groups, weightType.getDimSize(0),
+                         "a number of filters")) ||
+      failed(checkChannels(l, input, weight, bias, groups)))
     return failure();
   FailureOr<Sizes> places = countPlaces(l, input, *window);
   if (failed(places))
@@ -252,8 +279,11 @@ LogicalResult lowerConvTranspose(onnx::ConvTransposeOp op, Lowering &l) {
                 {weightType.getShape().drop_front(2), op.getStrides(),
                  op.getDilations(), hasPads ? op.getPads() : std::nullopt});
   int64_t groups = op.getGroup();
-  if (failed(window) || failed(checkGroups(l, groups, weightType.getDimSize(0),
-                                           "a number of channels")))
+  if (failed(window) ||
+      failed(checkGroups(l, groups, weightType.getDimSize(0),
+                         "a number of channels")) ||
+      failed(checkChannels(l, input, weight, l.get(op.getB()), groups,
+                           /*transposed=*/true)))
     return failure();
   for (int64_t i = 0; i < window->getRank(); ++i) {
     OpFoldResult extent = t.size(input, 2 + i);

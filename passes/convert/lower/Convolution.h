@@ -16,6 +16,11 @@ namespace mlir::moe {
 LogicalResult checkGroups(Lowering &l, int64_t groups, int64_t extent,
                           StringRef what);
 
+/// Checks that the weights have the channels of the input and the bias their
+/// filters.
+LogicalResult checkChannels(Lowering &l, Value input, Value weight, Value bias,
+                            int64_t groups, bool transposed = false);
+
 /// The sum over channels and taps of the padded input times the weights, for
 /// all `places`. Accumulates in f32 or wider; `bias` may be null. With
 /// `transposed`, weights are channel x filter x taps, the taps backwards.

@@ -56,6 +56,7 @@ public:
     if (failed(read) ||
         failed(checkGroups(l, groups, weightType.getDimSize(0),
                            "a number of filters")) ||
+        failed(checkChannels(l, input, weight, l.get(op.getB()), groups)) ||
         failed(checkGroups(l, groups, type.getDimSize(1),
                            "a number of channels")) ||
         failed(checkGroups(l, op.getOffsetGroup(), type.getDimSize(1),

@@ -133,6 +133,7 @@ void addTextFeatureLowerings(LoweringTable &table);
 void addSliceLowering(LoweringTable &table);
 void addUniqueLowerings(LoweringTable &table);
 void addRandomLowerings(LoweringTable &table);
+void addTensorScatterLowering(LoweringTable &table);
 void addOptimizerLowerings(LoweringTable &table);
 void addMatMulNBitsLowering(LoweringTable &table);
 void addAttentionLowerings(LoweringTable &table);

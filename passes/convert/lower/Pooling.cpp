@@ -173,6 +173,11 @@ LogicalResult lowerMaxUnpool(onnx::MaxUnpoolOp op, Lowering &l) {
   if (failed(window))
     return failure();
   Sizes extents = t.sizes(input), natural(extents);
+  if (Lowering::getType(indices).getRank() != int64_t(extents.size()))
+    return l.error() << "expected an index for each element, got "
+                     << Lowering::getType(op.getI());
+  for (auto [own, other] : llvm::zip_equal(extents, t.sizes(indices)))
+    t.checkEqual(own, other, "MaxUnpool: expected an index for each element");
   for (int64_t i = 0; i < window->getRank(); ++i) {
     OpFoldResult last =
         t.mulSizes(t.subSizes(extents[2 + i], t.builder.getIndexAttr(1)),

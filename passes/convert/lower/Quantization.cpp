@@ -12,14 +12,16 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-Value moe::alignParameter(TensorBuilder &t, Value parameter, int64_t rank,
+Value moe::alignParameter(TensorBuilder &t, Value parameter, Value tensor,
                           int64_t axis) {
   RankedTensorType type = Lowering::getType(parameter);
   if (type.hasStaticShape() && type.getNumElements() == 1)
     return t.reshape(parameter, {});
   if (type.getRank() != 1)
     return parameter;
-  Sizes sizes(rank, t.builder.getIndexAttr(1));
+  t.checkEqual(t.size(parameter, 0), t.size(tensor, axis),
+               "expected a scale and a zero point for each place of an axis");
+  Sizes sizes(Lowering::getType(tensor).getRank(), t.builder.getIndexAttr(1));
   sizes[axis] = t.size(parameter, 0);
   return t.reshape(parameter, sizes);
 }

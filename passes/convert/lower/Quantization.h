@@ -12,9 +12,9 @@
 
 namespace mlir::moe {
 
-/// A scale or zero point for tensors of `rank` dimensions: one for all
-/// elements, or a vector along `axis`, or of that rank already.
-Value alignParameter(TensorBuilder &t, Value parameter, int64_t rank,
+/// A scale or zero point in a shape that broadcasts to that of `tensor`: one
+/// for all elements, or a vector along `axis`, or of the same rank already.
+Value alignParameter(TensorBuilder &t, Value parameter, Value tensor,
                      int64_t axis);
 
 /// `x`, a floating-point number, rounded to the nearest integer, plus

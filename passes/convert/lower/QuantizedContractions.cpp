@@ -30,8 +30,7 @@ Value subtractZeroPoint(Lowering &l, Value original, Value zeroPoint,
   bool isUnsigned = Lowering::isUnsigned(original);
   SmallVector<Value> inputs = {tensor};
   if (Value given = l.get(zeroPoint))
-    inputs.push_back(
-        alignParameter(t, given, Lowering::getType(tensor).getRank(), axis));
+    inputs.push_back(alignParameter(t, given, tensor, axis));
   return t.map(inputs, i32, [&](TensorBuilder &inner, ValueRange v) {
     Value x = inner.convert(v[0], i32, isUnsigned);
     return v.size() == 1 ? x
@@ -49,10 +48,9 @@ struct Requantization {
 void setRequantized(Lowering &l, Value result, Value sums,
                     const Requantization &how) {
   TensorBuilder &t = l.tensors;
-  int64_t rank = Lowering::getType(sums).getRank();
   SmallVector<Value> inputs = {sums};
   auto addInput = [&](Value original, int64_t axis) {
-    inputs.push_back(alignParameter(t, l.get(original), rank, axis));
+    inputs.push_back(alignParameter(t, l.get(original), sums, axis));
   };
   addInput(how.scaleA, how.axisA);
   addInput(how.scaleB, how.axisB);

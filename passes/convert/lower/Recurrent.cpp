@@ -131,9 +131,19 @@ private:
 
   LogicalResult readShapes() {
     input = l.get(layer.x);
-    if (Lowering::getType(input).getRank() != 3)
-      return l.error() << "expected an input of rank 3, got "
-                       << Lowering::getType(layer.x);
+    auto hasRank = [](Value value, int64_t rank) {
+      return !Lowering::has(value) ||
+             Lowering::getType(value).getRank() == rank;
+    };
+    if (!hasRank(layer.x, 3) || !hasRank(layer.w, 3) || !hasRank(layer.r, 3) ||
+        !hasRank(layer.b, 2) || !hasRank(layer.p, 2) ||
+        !hasRank(layer.sequenceLens, 1) || !hasRank(layer.initialH, 3) ||
+        !hasRank(layer.initialC, 3))
+      return l.error() << "expected input, weights and states of rank 3, "
+                          "biases of rank 2 and lengths of rank 1, got an "
+                          "input "
+                       << Lowering::getType(layer.x) << " and weights "
+                       << Lowering::getType(layer.w);
     if (layer.batchFirst)
       input = t.transpose(input, {1, 0, 2});
     inputWeights = permute(t, l.get(layer.w), {0, 2, 1});

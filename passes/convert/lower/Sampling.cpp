@@ -121,6 +121,7 @@ public:
     if (type.getRank() != 4 || height < 1 || width < 1 ||
         int64_t(op.getSamplingRatio()) < 0 ||
         Lowering::getType(rois).getRank() != 2 ||
+        Lowering::getType(batches).getRank() != 1 ||
         (!isMax && op.getMode() != "avg"))
       return l.error() << "expected an image of rank 4, regions of rank 2, "
                           "positive output extents and 'mode' avg or max";
@@ -137,6 +138,8 @@ public:
                            t.index(0)),
               "an image has no pixels");
     }
+    t.checkEqual(t.size(batches, 0), t.size(rois, 0),
+                 "RoiAlign: expected a batch index for each region");
     t.checkEqual(t.size(rois, 1), t.builder.getIndexAttr(4),
                  "RoiAlign: expected 4 numbers for a region");
     Sizes sizes = {t.size(rois, 0), t.size(image, 1),

@@ -244,6 +244,9 @@ LogicalResult lowerSTFT(onnx::STFTOp op, Lowering &l) {
   if (failed(step) || failed(checkPositive(l, *step, "frame_step")))
     return failure();
   Value window = l.get(op.getWindow());
+  if (window && Lowering::getType(window).getRank() != 1)
+    return l.error() << "expected a window of rank 1, got "
+                     << Lowering::getType(op.getWindow());
   OpFoldResult length = t.size(signal, 1);
   if (window)
     length = t.size(window, 0);

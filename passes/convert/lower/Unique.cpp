@@ -234,6 +234,9 @@ LogicalResult lowerReverseSequence(onnx::ReverseSequenceOp op, Lowering &l) {
     return failure();
   if (rank < 2 || *batch == *time)
     return l.error() << "expected different axes for batch and time";
+  if (Lowering::getType(lengths).getRank() != 1)
+    return l.error() << "expected a vector of lengths, got "
+                     << Lowering::getType(op.getSequenceLens());
   t.checkEqual(t.size(lengths, 0), t.size(input, *batch),
                "ReverseSequence: expected a length for each sequence");
   OpFoldResult extent = t.size(input, *time);

@@ -18,3 +18,13 @@ func.func @bits(%a: tensor<?x32xf32>, %b: tensor<4x2x8xui8>, %s: tensor<8xf32>) 
        : (tensor<?x32xf32>, tensor<4x2x8xui8>, tensor<8xf32>, none, none, none) -> tensor<?x4xf32>
   return %y : tensor<?x4xf32>
 }
+
+// -----
+
+// Tests that the weights have the channels of the input.
+func.func @channels(%x: tensor<1x4x8xf32>, %w: tensor<4x2x3xf32>) -> tensor<1x4x6xf32> {
+  %none = onnx.NoValue : none
+  // expected-error @below {{expected 2 channels, got 4}}
+  %y = onnx.Conv(%x, %w, %none) : (tensor<1x4x8xf32>, tensor<4x2x3xf32>, none) -> tensor<1x4x6xf32>
+  return %y : tensor<1x4x6xf32>
+}
