@@ -9,7 +9,6 @@
 
 #include "compiler/Artifact/ArtifactWriter.h"
 #include "compiler/Emission.h"
-#include "compiler/Remarks.h"
 #include "frontends/onnx/Importer.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -180,6 +179,8 @@ private:
 
   /// Prints the IR to the output instead of an artifact.
   LogicalResult print() {
+    if (options.outputPath.empty())
+      return success();
     std::string error;
     std::unique_ptr<llvm::ToolOutputFile> file =
         openOutputFile(options.outputPath, &error);
@@ -226,6 +227,8 @@ private:
   }
 
   void printAllRemarks() {
+    if (options.remarkList)
+      *options.remarkList = remarks;
     if (options.remarks == RemarkFormat::Text)
       printRemarks(remarks, llvm::errs());
     else if (options.remarks == RemarkFormat::YAML)

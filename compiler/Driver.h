@@ -9,6 +9,7 @@
 #define COMPILER_DRIVER_H
 
 #include "compiler/Phases.h"
+#include "compiler/Remarks.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -25,7 +26,8 @@ enum class RemarkFormat { None, Text, YAML };
 struct CompileOptions {
   /// An ONNX model (`.onnx`, `.onnxtxt`), or MLIR text with `startFrom`.
   std::string modelPath;
-  /// The artifact; or, with `stopAfter`, the file for the IR ("-": stdout).
+  /// The artifact; or, with `stopAfter`, the file for the IR ("-": stdout;
+  /// empty: none).
   std::string outputPath;
   /// The folder that relative files in `#moe.view` are looked up in; empty: the
   /// folder of the model.
@@ -44,6 +46,8 @@ struct CompileOptions {
   bool reportTime = false;
   /// How the decisions of the passes are printed to stderr.
   RemarkFormat remarks = RemarkFormat::None;
+  /// Receives the decisions of the passes, if not null.
+  RemarkList *remarkList = nullptr;
   /// Missed raisings are errors.
   bool failOnMissed = false;
   /// Called with a phase and the fraction of the whole compilation done.

@@ -55,16 +55,22 @@ public:
   explicit Collector(RemarkList &remarks) : remarks(remarks) {}
 
   void streamOptimizationRemark(const remark::detail::Remark &remark) override {
-    std::string message = remark.getRemarkName().str();
+    CollectedRemark collected;
+    std::string message = collected.name = remark.getRemarkName().str();
     for (const remark::detail::Remark::Arg &argument : remark.getArgs()) {
       if (argument.key == "Remark")
         message += ": " + argument.val;
       else
+        collected.arguments.emplace_back(argument.key, argument.val);
+      // Lists are for programs.
+      if (argument.key != "Remark" && argument.key != "nodes")
         message += ", " + argument.key + "=" + argument.val;
     }
-    remarks.push_back({getKind(remark.getRemarkType()).str(),
-                       remark.getCategoryName().str(), std::move(message),
-                       describe(remark.getLocation())});
+    collected.kind = getKind(remark.getRemarkType()).str();
+    collected.category = remark.getCategoryName().str();
+    collected.message = std::move(message);
+    collected.location = describe(remark.getLocation());
+    remarks.push_back(std::move(collected));
   }
 
 private:
@@ -72,6 +78,13 @@ private:
 };
 
 } // namespace
+
+StringRef CollectedRemark::getArgument(StringRef key) const {
+  for (const auto &[name, value] : arguments)
+    if (name == key)
+      return value;
+  return {};
+}
 
 LogicalResult moe::collectRemarks(MLIRContext &context, RemarkList &remarks) {
   remark::RemarkCategories categories;

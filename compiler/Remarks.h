@@ -22,9 +22,15 @@ struct CollectedRemark {
   std::string kind;
   /// The pass.
   std::string category;
+  /// What was decided, and its arguments; `message` has both.
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> arguments;
   std::string message;
   /// The place in the model, as a diagnostic would print it.
   std::string location;
+
+  /// The argument `key`, or nothing.
+  StringRef getArgument(StringRef key) const;
 };
 
 using RemarkList = std::vector<CollectedRemark>;

@@ -28,6 +28,30 @@ def FoldOnnxConstants : Pass<"moe-fold-onnx-constants"> {
   let dependentDialects = ["::mlir::onnx::ONNXDialect"];
 }
 
+def RefineShapes : Pass<"moe-refine-shapes"> {
+  let summary = "writes down extents that constants tell";
+  let description = [{
+    An exporter that computes the bounds of a slice, the counts of a tile or the shape of a reshape leaves results whose
+    types know no extents. Where those operands have become constants (`moe-fold-onnx-constants`), or where operands know
+    more than the result, dynamic extents become static.
+
+    *Guarantees*: types of arguments and of what a region returns stay.
+
+    ```mlir
+    func.func @main(%x: tensor<?x64xf32>, %starts: tensor<1xi64>) -> tensor<?x?xf32> {
+      %0 = onnx.Constant() {value = dense<0> : tensor<1xi64>} : () -> tensor<1xi64>
+      %1 = onnx.Constant() {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+      %32 = onnx.Constant() {value = dense<32> : tensor<1xi64>} : () -> tensor<1xi64>
+      %half = onnx.Slice(%x, %0, %32, %1, %1) : (tensor<?x64xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>,
+        tensor<1xi64>) -> tensor<?x?xf32>  // becomes tensor<?x32xf32>
+      %y = onnx.Sigmoid(%half) : (tensor<?x?xf32>) -> tensor<?x?xf32>
+      return %y : tensor<?x?xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::onnx::ONNXDialect"];
+}
+
 def FoldWeightViews : Pass<"moe-fold-weight-views"> {
   let summary = "makes rearranged weights views of the file";
   let description = [{
@@ -51,13 +75,19 @@ def RaiseExperts : Pass<"moe-raise-experts"> {
   let summary = "finds the layers of experts in a graph";
   let description = [{
     Recognises, by what values are computed from, the forms in which exporters write experts, and replaces each by one
-    `moe.experts` on a `moe.assign` of the ids and weights that the router computes (see `moe-raise-routers`):
+    `moe.experts` on a `moe.assign` of the ids and weights that the router computes (see `moe-raise-routers`). The
+    indices of a result are followed to the operands through reshapes, transpositions, slices, broadcasts, gathers and
+    Einsum, so that one match serves many forms:
 
     - `com.microsoft.MoE`, attribute by attribute;
-    - gathered matrices and one batched product for all assignments (`batched_mm`);
-    - rows sorted by expert, with one product for the rows of each expert (`grouped_mm`);
-    - a sum of experts that each see all tokens, with weights that are zero where a token did not choose the expert.
-      Rows that were not chosen are no longer computed: infinities and NaN in them no longer reach the sum.
+    - gathered matrices and one batched product for all assignments, also where a product with a one-hot encoding
+      gathers (*batched experts*);
+    - rows sorted by expert, with one product for the rows of each expert (*grouped experts*);
+    - experts that all see all tokens, or the rows that NonZero finds, as a sum of lanes or with stacked matrices, with
+      weights that are zero where a token did not choose the expert (*dense experts*). The lanes of a layer are stacked.
+      Rows that were not chosen are no longer computed: infinities and NaN in them no longer reach the sum. An If that
+      leaves out an expert without tokens is seen through;
+    - the same without a choice: every token visits every expert (*dense mixture*).
 
     Gate and up projections may be stored separately, side by side or interleaved; they become views.
 
@@ -83,8 +113,8 @@ def RaiseRouters : Pass<"moe-raise-routers"> {
   let summary = "finds the formulas of routers";
   let description = [{
     Replaces a `moe.assign` by a `moe.route` where ids and weights are computed by a formula that its attributes can
-    state: softmax, sigmoid or sqrt(softplus) before or after the choice, a bias for the choice only, groups, sums with
-    an epsilon or a lower bound, a scale.
+    state: softmax, sigmoid or sqrt(softplus) before or after the choice, by TopK or ArgMax, a bias for the choice only,
+    groups, sums with an epsilon or a lower bound, norms, a scale for all or for each expert, a soft cap on the logits.
 
     *Guarantees*: other routers stay as they are, with a *missed* remark that names what did not fit; their permutation
     and their experts are fused all the same.

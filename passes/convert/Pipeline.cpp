@@ -16,6 +16,8 @@ void moe::buildConvertPipeline(OpPassManager &manager) {
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
   manager.addPass(createFoldOnnxConstants());
+  manager.addPass(createRefineShapes());
+  manager.addPass(createFoldOnnxConstants());
   manager.addPass(createFoldWeightViews());
   manager.addPass(createCSEPass());
   manager.addPass(createRaiseExperts());

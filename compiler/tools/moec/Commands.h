@@ -18,6 +18,7 @@ class App;
 // an unsuccessful one by CLI::RuntimeError after printing why.
 void addBenchCommand(CLI::App &app);
 void addCompileCommand(CLI::App &app);
+void addExplainCommand(CLI::App &app);
 void addGenerateCommand(CLI::App &app);
 void addInspectCommand(CLI::App &app);
 void addRunCommand(CLI::App &app);

@@ -30,6 +30,7 @@ int main(int argc, char **argv) {
   addVerifyCommand(app);
   addInspectCommand(app);
   addBenchCommand(app);
+  addExplainCommand(app);
   addGenerateCommand(app);
 
   try {

@@ -22,6 +22,10 @@ namespace mlir::moe {
 
 /// The tensor type of an onnx value.
 RankedTensorType getTensorType(Value value);
+/// `axis` of a tensor of `rank` dimensions, from the front.
+inline int64_t getAxisFromFront(int64_t axis, int64_t rank) {
+  return axis < 0 ? axis + rank : axis;
+}
 /// Whether an optional operand is there.
 bool isPresent(Value value);
 
@@ -29,6 +33,9 @@ bool isPresent(Value value);
 std::optional<double> getNumber(Value value);
 /// The elements of a constant integer tensor.
 std::optional<SmallVector<int64_t>> getIntegers(Value value);
+
+/// Whether every element of `value` is `number`, whatever its shape.
+bool isFilledWith(Value value, double number);
 
 /// `value` before any reshapes, unit dimensions and identities.
 Value skipReshapes(Value value);
@@ -39,17 +46,6 @@ Value skipCasts(Value value);
 template <typename Op> Op getProducer(Value value) {
   return skipReshapes(value).getDefiningOp<Op>();
 }
-
-/// The leaves of a tree of multiplications, seen through reshapes.
-SmallVector<Value> getFactors(Value value);
-
-/// A part of the last dimension: entries start, start + step, ...
-struct LastDimSlice {
-  Value source;
-  int64_t start = 0, count = 0, step = 1;
-};
-/// What part of which value `value` is; the whole of itself if nothing is cut.
-LastDimSlice getLastDimSlice(Value value);
 
 } // namespace mlir::moe
 

@@ -83,10 +83,8 @@ std::optional<ExpertLinear> moe::cutOutputs(OpBuilder &builder,
   return result;
 }
 
-/// Brings rows x width back into the shape of `old`, which has the leading
-/// dimensions of `like`.
-static Value restoreShape(OpBuilder &builder, Location loc, Value matrix,
-                          Value old, Value like) {
+Value moe::restoreShape(OpBuilder &builder, Location loc, Value matrix,
+                        Value old, Value like) {
   RankedTensorType type = getTensorType(old);
   if (type.getRank() == 2)
     return matrix;
@@ -109,17 +107,19 @@ static Value restoreShape(OpBuilder &builder, Location loc, Value matrix,
   return onnx::ReshapeOp::create(builder, loc, type, matrix, whole);
 }
 
-LogicalResult moe::buildExperts(Value result, const ExpertsMatch &match) {
-  RankedTensorType type = getTensorType(result);
-  RankedTensorType xType = getTensorType(match.x);
-  // With several dynamic leading dimensions their extents come from x.
-  if (type.getRank() != 2 &&
-      llvm::count_if(type.getShape(), ShapedType::isDynamic) > 1 &&
-      xType.getRank() != type.getRank())
-    return failure();
-  OpBuilder builder(result.getContext());
-  builder.setInsertionPointAfterValue(result);
-  Location loc = result.getLoc();
+Value moe::buildCast(OpBuilder &builder, Location loc, Value value,
+                     Type element) {
+  // The standard's number of the type.
+  int64_t to = element.isF16() ? 10 : element.isBF16() ? 16 : 1;
+  return onnx::CastOp::create(
+      builder, loc,
+      RankedTensorType::get(getTensorType(value).getShape(), element), value,
+      builder.getStringAttr("up"), builder.getI64IntegerAttr(1),
+      builder.getI64IntegerAttr(to));
+}
+
+FailureOr<Value> moe::createExperts(OpBuilder &builder, Location loc,
+                                    const ExpertsMatch &match, Type element) {
   Value x = asMatrix(builder, loc, match.x);
   Value ids = asMatrix(builder, loc, match.ids);
   Value weights = asMatrix(builder, loc, match.weights);
@@ -136,14 +136,30 @@ LogicalResult moe::buildExperts(Value result, const ExpertsMatch &match) {
   };
   Value gate = match.gate ? buildWeights(*match.gate) : Value();
   auto outType = RankedTensorType::get(
-      {getTensorType(x).getDimSize(0), match.down.weights.shape[2]},
-      type.getElementType());
+      {getTensorType(x).getDimSize(0), match.down.weights.shape[2]}, element);
   auto op = ExpertsOp::create(
       builder, loc, outType, x, assigned, gate, buildWeights(match.up),
       buildWeights(match.down), match.gate ? match.gate->bias : Value(),
       match.up.bias, match.down.bias, match.activation,
-      ApplyWeightAttr::get(builder.getContext(), ApplyWeight::Output));
-  Value restored = restoreShape(builder, loc, op.getResult(), result, match.x);
-  result.replaceAllUsesWith(restored);
+      ApplyWeightAttr::get(builder.getContext(), match.apply));
+  return op.getResult();
+}
+
+LogicalResult moe::buildExperts(Value result, const ExpertsMatch &match) {
+  RankedTensorType type = getTensorType(result);
+  // With several dynamic leading dimensions their extents come from x.
+  if (type.getRank() != 2 &&
+      llvm::count_if(type.getShape(), ShapedType::isDynamic) > 1 &&
+      getTensorType(match.x).getRank() != type.getRank())
+    return failure();
+  OpBuilder builder(result.getContext());
+  builder.setInsertionPointAfterValue(result);
+  Location loc = result.getLoc();
+  FailureOr<Value> experts =
+      createExperts(builder, loc, match, type.getElementType());
+  if (failed(experts))
+    return failure();
+  result.replaceAllUsesWith(
+      restoreShape(builder, loc, *experts, result, match.x));
   return success();
 }

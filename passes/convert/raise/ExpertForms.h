@@ -26,7 +26,9 @@ struct ExpertLinear {
 
 /// What a block of the graph was recognised as.
 struct ExpertsMatch {
+  /// Rows of tokens, and for each the ids and weights of its experts.
   Value x, ids, weights;
+  ApplyWeight apply = ApplyWeight::Output;
   ActivationAttr activation;
   std::optional<ExpertLinear> gate;
   ExpertLinear up, down;
@@ -38,6 +40,11 @@ struct Miss {
   std::string reason;
 };
 
+/// A part of the last dimension: entries start, start + step, ...
+struct LastDimSlice {
+  Value source;
+  int64_t start = 0, count = 0, step = 1;
+};
 /// A linear map cut to a part of its outputs; fails where strides cannot say
 /// so.
 std::optional<ExpertLinear> cutOutputs(OpBuilder &builder,
@@ -60,24 +67,18 @@ Value stackVectors(OpBuilder &builder, Location loc, ArrayRef<Value> vectors);
 /// shapes.
 LogicalResult raiseMicrosoftMoE(onnx::MicrosoftMoEOp op,
                                 std::optional<Miss> &miss);
-/// Gathered weights: one batched product for all assignments.
-bool raiseBatched(onnx::ReduceSumOp op, std::optional<Miss> &miss);
-/// Rows sorted by expert, one product for each expert's rows.
-bool raiseGrouped(onnx::ReduceSumOp op, std::optional<Miss> &miss);
+/// The experts of `match` as one operation, tokens x width. Fails where the
+/// number of slots is not known or exceeds the experts.
+FailureOr<Value> createExperts(OpBuilder &builder, Location loc,
+                               const ExpertsMatch &match, Type element);
 
-/// One expert on all tokens, with a weight for each that may be zero.
-struct DenseLane {
-  int64_t expert = 0;
-  Value ids, weights, output;
-};
-/// A running sum of experts.
-struct DenseSum {
-  Value result;
-  SmallVector<DenseLane> lanes;
-};
-/// The longest sums, in one sweep.
-SmallVector<DenseSum> findDenseSums(Operation *root);
-bool raiseDense(const DenseSum &sum, std::optional<Miss> &miss);
+/// Brings rows x width back into the shape of `old`, which has the leading
+/// dimensions of `like`.
+Value restoreShape(OpBuilder &builder, Location loc, Value matrix, Value old,
+                   Value like);
+
+/// `value` with another float type.
+Value buildCast(OpBuilder &builder, Location loc, Value value, Type element);
 
 } // namespace mlir::moe
 

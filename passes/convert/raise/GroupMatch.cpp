@@ -31,24 +31,6 @@ static onnx::ScatterElementsOp findMarks(Value mask, bool &inverted) {
   return {};
 }
 
-/// Whether `value` is full of `number`, whatever its shape.
-static bool isFilledWith(Value value, double number) {
-  while (Operation *op = skipCasts(value).getDefiningOp()) {
-    if (auto fill = dyn_cast<onnx::ConstantOfShapeOp>(op)) {
-      auto elements = dyn_cast_or_null<DenseElementsAttr>(fill.getValueAttr());
-      if (!elements)
-        return number == 0;
-      if (isa<FloatType>(elements.getElementType()))
-        return (*elements.value_begin<APFloat>()).convertToDouble() == number;
-      return (*elements.value_begin<APInt>()).getSExtValue() == number;
-    }
-    if (!isa<onnx::ExpandOp>(op))
-      break;
-    value = op->getOperand(0);
-  }
-  return getNumber(value) == number;
-}
-
 /// The score of each group: its best entry, or its two best added up.
 static std::optional<std::pair<GroupScore, Value>>
 matchGroupScore(Value scores) {

@@ -6,9 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/convert/Passes.h"
-#include "passes/convert/raise/ExpertForms.h"
+#include "passes/convert/raise/BlockRaiser.h"
+#include "passes/convert/raise/Terms.h"
 
 #include "mlir/IR/Remarks.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/DenseSet.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_RAISEEXPERTS
@@ -24,54 +28,137 @@ remark::RemarkOpts getOptions(StringRef name) {
   return remark::RemarkOpts::name(name).category("moe-raise-experts");
 }
 
+/// Whether `op` may end a block by itself: a product or a sum over dimensions.
+bool isProduct(Operation *op) {
+  if (auto matmul = dyn_cast<onnx::MatMulOp>(op))
+    return !matmul.getB().getDefiningOp<WeightOp>();
+  return isa<onnx::ReduceSumOp, onnx::EinsumOp>(op);
+}
+
+/// Whether `op` is the last of a chain of sums or products.
+bool isEndOfChain(Operation *op) {
+  if (!isSumOfRows(op) && !isa<onnx::MulOp>(op))
+    return false;
+  if (!op->hasOneUse())
+    return true;
+  Operation *user = *op->user_begin();
+  return !isSumOfRows(user) && !isa<onnx::MulOp>(user);
+}
+
 struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
   void runOnOperation() override {
-    SmallVector<Operation *> anchors;
+    hoistConstants();
+    SmallVector<Operation *> products, chains;
     getOperation()->walk([&](Operation *op) {
-      if (isa<onnx::MicrosoftMoEOp, onnx::ReduceSumOp>(op))
-        anchors.push_back(op);
+      if (isa<onnx::MicrosoftMoEOp>(op) || isProduct(op))
+        products.push_back(op);
+      else if (isEndOfChain(op))
+        chains.push_back(op);
     });
-    for (Operation *anchor : anchors)
-      if (failed(raise(anchor)))
-        return signalPassFailure();
-    for (const DenseSum &sum : findDenseSums(getOperation())) {
-      std::optional<Miss> miss;
-      Location loc = sum.result.getLoc();
-      if (raiseDense(sum, miss))
-        report(loc, "dense experts");
-      else
-        report(loc, *miss);
+    auto raiseAll = [&](auto &&operations, bool ungated) {
+      for (Operation *op : operations)
+        if (!erased.contains(op) && failed(raise(op, ungated)))
+          return failure();
+      return success();
+    };
+    if (failed(raiseAll(products, /*ungated=*/false)) ||
+        failed(raiseAll(llvm::reverse(chains), /*ungated=*/false)) ||
+        failed(raiseAll(llvm::reverse(chains), /*ungated=*/true)) ||
+        failed(raiseAll(products, /*ungated=*/true)))
+      return signalPassFailure();
+    reportMissed();
+  }
+
+  /// Numbers in the body of a branch serve outside of it, too.
+  void hoistConstants() {
+    SmallVector<Operation *> nested;
+    getOperation()->walk([&](Operation *op) {
+      if (isa<onnx::ConstantOp, WeightOp>(op) &&
+          isa<onnx::ONNXDialect>(op->getParentOp()->getDialect()))
+        nested.push_back(op);
+    });
+    for (Operation *op : nested) {
+      auto function = op->getParentOfType<FunctionOpInterface>();
+      if (!function)
+        continue;
+      Block &body = function.getFunctionBody().front();
+      op->moveBefore(&body, body.begin());
     }
   }
 
-  static LogicalResult raise(Operation *anchor) {
-    std::optional<Miss> miss;
-    Location loc = anchor->getLoc();
-    if (auto op = dyn_cast<onnx::MicrosoftMoEOp>(anchor)) {
-      if (failed(raiseMicrosoftMoE(op, miss)))
+  LogicalResult raise(Operation *op, bool ungated) {
+    if (op->use_empty())
+      return success();
+    if (auto moe = dyn_cast<onnx::MicrosoftMoEOp>(op)) {
+      if (ungated)
+        return success();
+      std::optional<Miss> miss;
+      Location loc = op->getLoc();
+      if (failed(raiseMicrosoftMoE(moe, miss)))
         return failure();
-      if (!miss)
-        report(loc, "com.microsoft.MoE");
-    } else if (raiseBatched(cast<onnx::ReduceSumOp>(anchor), miss)) {
-      report(loc, "batched experts");
-    } else if (raiseGrouped(cast<onnx::ReduceSumOp>(anchor), miss)) {
-      report(loc, "grouped experts");
+      if (miss)
+        missed.push_back({*miss, op});
+      else
+        remark::passed(loc, getOptions("experts recognised"))
+            << remark::metric("form", "com.microsoft.MoE");
+      return success();
     }
-    if (miss)
-      report(loc, *miss);
+    SmallVector<RaisedBlock> raised;
+    SmallVector<MissedBlock> nearly;
+    if (!raiseBlocks(op->getResult(0), ungated, raised, nearly)) {
+      missed.append(nearly.begin(), nearly.end());
+      return success();
+    }
+    SmallVector<StringRef> covered = eraseDead(op);
+    for (const RaisedBlock &block : raised)
+      remark::passed(block.loc, getOptions("experts recognised"))
+          << remark::metric("form", block.form)
+          << remark::metric("experts", block.experts)
+          << remark::metric("top_k", block.slots)
+          << remark::metric("activation",
+                            stringifyActivationKind(block.activation.getKind()))
+          << remark::metric("nodes", llvm::join(covered, " "));
     return success();
   }
 
-  static void report(Location loc, const Miss &miss) {
-    remark::missed(loc, getOptions("experts not recognised"))
-        << remark::metric("nearest form", miss.form)
-        << remark::metric("reason", miss.reason);
+  /// Erases what only `last` used; returns the nodes.
+  SmallVector<StringRef> eraseDead(Operation *last) {
+    SmallVector<StringRef> names;
+    SmallVector<Operation *> work = {last};
+    while (!work.empty()) {
+      Operation *op = work.pop_back_val();
+      if (erased.contains(op) || !isOpTriviallyDead(op))
+        continue;
+      if (auto name = dyn_cast<NameLoc>(op->getLoc()))
+        if (!isa<onnx::ConstantOp, WeightOp>(op))
+          names.push_back(name.getName().strref());
+      SetVector<Operation *> operands;
+      for (Value operand : op->getOperands())
+        if (Operation *producer = operand.getDefiningOp())
+          operands.insert(producer);
+      erased.insert(op);
+      op->erase();
+      work.append(operands.begin(), operands.end());
+    }
+    std::reverse(names.begin(), names.end());
+    return names;
   }
 
-  static void report(Location loc, StringRef form) {
-    remark::passed(loc, getOptions("experts recognised"))
-        << remark::metric("form", form);
+  void reportMissed() {
+    DenseSet<Operation *> reported;
+    for (const MissedBlock &block : missed) {
+      if (!block.product || erased.contains(block.product) ||
+          !reported.insert(block.product).second)
+        continue;
+      remark::missed(block.product->getLoc(),
+                     getOptions("experts not recognised"))
+          << remark::metric("nearest form", block.miss.form)
+          << remark::metric("reason", block.miss.reason);
+    }
   }
+
+  SmallVector<MissedBlock> missed;
+  DenseSet<Operation *> erased;
 };
 
 } // namespace

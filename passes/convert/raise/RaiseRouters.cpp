@@ -25,10 +25,21 @@ remark::RemarkOpts getOptions(StringRef name) {
   return remark::RemarkOpts::name(name).category("moe-raise-routers");
 }
 
+/// Whether `ids` are 0, 1, ... for every token: a mixture without a choice.
+bool isEveryExpert(Value ids) {
+  auto expand = ids.getDefiningOp<onnx::ExpandOp>();
+  return expand && getIntegers(expand.getInput()) ==
+                       llvm::to_vector(llvm::seq<int64_t>(
+                           0, getTensorType(ids).getShape().back()));
+}
+
 struct RaiseRouters : public moe::impl::RaiseRoutersBase<RaiseRouters> {
   void runOnOperation() override {
     SmallVector<AssignOp> routings;
-    getOperation()->walk([&](AssignOp op) { routings.push_back(op); });
+    getOperation()->walk([&](AssignOp op) {
+      if (!op->use_empty())
+        routings.push_back(op);
+    });
     for (AssignOp op : routings)
       raise(op);
   }
@@ -37,6 +48,11 @@ struct RaiseRouters : public moe::impl::RaiseRoutersBase<RaiseRouters> {
     // Two layers may share a router's subgraph, not its operation.
     if (op.getIds().getDefiningOp<RouteOp>())
       return;
+    if (isEveryExpert(op.getIds())) {
+      remark::passed(op.getLoc(), getOptions("every token visits every expert"))
+          << remark::metric("experts", op.getType().getExperts());
+      return;
+    }
     std::string reason;
     std::optional<RouterMatch> match = matchRouter(op, reason);
     RoutingType routing = op.getType();
@@ -51,6 +67,12 @@ struct RaiseRouters : public moe::impl::RaiseRoutersBase<RaiseRouters> {
     remark::passed(op.getLoc(), getOptions("router recognised"))
         << remark::metric("score", stringifyScore(match->score))
         << remark::metric("order", stringifyRouteOrder(match->order))
+        << remark::metric("normalize", stringifyNormalize(match->normalize))
+        << remark::metric("select_bias", match->selectBias ? "yes" : "no")
+        << remark::metric("groups",
+                          match->groups
+                              ? std::to_string(match->groups.getCount())
+                              : "none")
         << remark::metric("experts", routing.getExperts())
         << remark::metric("top_k", match->topK);
   }
@@ -62,14 +84,15 @@ struct RaiseRouters : public moe::impl::RaiseRoutersBase<RaiseRouters> {
     OperationState state(loc, RouteOp::getOperationName());
     RouteOp::build(builder, state, op.getType(),
                    asMatrix(builder, loc, match.logits), match.selectBias,
-                   /*expert_scale=*/Value(),
-                   builder.getI64IntegerAttr(match.topK),
+                   match.expertScale, builder.getI64IntegerAttr(match.topK),
                    ScoreAttr::get(context, match.score),
                    RouteOrderAttr::get(context, match.order),
                    NormalizeAttr::get(context, match.normalize),
                    builder.getF64FloatAttr(match.epsilon),
                    builder.getF64FloatAttr(match.scale),
-                   /*softcap=*/FloatAttr(), match.groups,
+                   match.softcap ? builder.getF64FloatAttr(*match.softcap)
+                                 : FloatAttr(),
+                   match.groups,
                    /*capacity=*/CapacityAttr(), builder.getF64FloatAttr(0.01));
     Operation *route = builder.create(state);
     op.replaceAllUsesWith(route->getResult(0));

@@ -13,7 +13,7 @@ using namespace mlir::moe;
 namespace {
 
 /// Whether a reduction runs over the last dimension and keeps it.
-bool isOverLastDim(onnx::ReduceSumOp op) {
+template <typename Op> bool isOverLastDim(Op op) {
   auto axes =
       isPresent(op.getAxes()) ? getIntegers(op.getAxes()) : std::nullopt;
   int64_t rank = getTensorType(op.getData()).getRank();
@@ -33,6 +33,15 @@ bool matchDivisor(Value divisor, Value numerator, RouterMatch &match) {
         sum = skipCasts(add->getOperand(1 - i));
         break;
       }
+  } else if (auto max = sum.getDefiningOp<onnx::MaxOp>();
+             max && max->getNumOperands() == 2) {
+    for (unsigned i = 0; i < 2; ++i)
+      if (std::optional<double> number = getNumber(max->getOperand(i))) {
+        match.normalize = Normalize::ClampedSum;
+        match.epsilon = *number;
+        sum = skipCasts(max->getOperand(1 - i));
+        break;
+      }
   } else if (auto clip = sum.getDefiningOp<onnx::ClipOp>()) {
     std::optional<double> low =
         isPresent(clip.getMin()) ? getNumber(clip.getMin()) : std::nullopt;
@@ -42,13 +51,41 @@ bool matchDivisor(Value divisor, Value numerator, RouterMatch &match) {
     match.epsilon = *low;
     sum = skipCasts(clip.getInput());
   }
-  auto reduce = sum.getDefiningOp<onnx::ReduceSumOp>();
-  return reduce && isOverLastDim(reduce) &&
-         skipCasts(reduce.getData()) == skipCasts(numerator);
+  auto isOfNumerator = [&](auto reduce) {
+    return reduce && isOverLastDim(reduce) &&
+           skipCasts(reduce.getData()) == skipCasts(numerator);
+  };
+  if (isOfNumerator(sum.getDefiningOp<onnx::ReduceSumOp>()))
+    return true;
+  if (match.normalize != Normalize::Sum || match.epsilon != 0)
+    return false;
+  if (isOfNumerator(sum.getDefiningOp<onnx::ReduceL1Op>())) {
+    match.normalize = Normalize::Norm1;
+    return true;
+  }
+  match.normalize = Normalize::Norm2;
+  return isOfNumerator(sum.getDefiningOp<onnx::ReduceL2Op>());
+}
+
+/// A vector with a number for each expert, gathered by `ids`.
+Value matchExpertScale(Value value, Value ids) {
+  Operation *op = skipCasts(value).getDefiningOp();
+  auto gather = dyn_cast_or_null<onnx::GatherOp>(op);
+  auto gatherND = dyn_cast_or_null<onnx::GatherNDOp>(op);
+  if ((!gather || gather.getAxis() != 0) &&
+      (!gatherND || gatherND.getBatchDims() != 0 ||
+       getTensorType(gatherND.getIndices()).getShape().back() != 1))
+    return {};
+  Value data = op->getOperand(0);
+  RankedTensorType type = getTensorType(data);
+  return type.getRank() == 1 && isa<FloatType>(type.getElementType()) &&
+                 skipCasts(op->getOperand(1)) == ids
+             ? data
+             : Value();
 }
 
 /// Takes scale and normalisation off `weights`; returns what was chosen.
-std::optional<Value> matchWeights(Value weights, RouterMatch &match,
+std::optional<Value> matchWeights(Value weights, Value ids, RouterMatch &match,
                                   std::string &reason) {
   weights = skipCasts(weights);
   while (true) {
@@ -60,12 +97,24 @@ std::optional<Value> matchWeights(Value weights, RouterMatch &match,
           weights = skipCasts(mul->getOperand(1 - i));
           scaled = true;
         }
+      for (unsigned i = 0; i < 2 && !scaled && !match.expertScale; ++i)
+        if (Value scale = matchExpertScale(mul->getOperand(i), ids)) {
+          match.expertScale = scale;
+          weights = skipCasts(mul->getOperand(1 - i));
+          scaled = true;
+        }
       if (scaled && match.normalize == Normalize::None)
         continue;
       reason = "the weights are multiplied by something that is no number";
       return std::nullopt;
     }
     if (auto div = weights.getDefiningOp<onnx::DivOp>()) {
+      std::optional<double> number = getNumber(div.getB());
+      if (number && *number != 0 && match.normalize == Normalize::None) {
+        match.scale /= *number;
+        weights = skipCasts(div.getA());
+        continue;
+      }
       if (match.normalize != Normalize::None ||
           !matchDivisor(div.getB(), div.getA(), match)) {
         reason = "the weights are divided by something other than their sum";
@@ -110,44 +159,121 @@ Value matchSelectBias(Value choice, int64_t experts, RouterMatch &match) {
   return choice;
 }
 
+/// The largest entries of a row, by TopK or, for one, by ArgMax.
+struct Largest {
+  Value from, ids, values;
+  int64_t count = 0;
+};
+
+std::optional<Largest> matchLargest(Value ids) {
+  auto isLast = [](int64_t axis, Value value) {
+    int64_t rank = getTensorType(value).getRank();
+    return getAxisFromFront(axis, rank) == rank - 1;
+  };
+  if (auto topK = ids.getDefiningOp<onnx::TopKOp>()) {
+    std::optional<double> k = getNumber(topK.getK());
+    if (!k || ids != topK.getIndices() || !topK.getLargest() ||
+        !isLast(topK.getAxis(), topK.getX()))
+      return std::nullopt;
+    return Largest{topK.getX(), ids, topK.getValues(),
+                   static_cast<int64_t>(*k)};
+  }
+  auto best = ids.getDefiningOp<onnx::ArgMaxOp>();
+  if (!best || best.getSelectLastIndex() ||
+      !isLast(best.getAxis(), best.getData()))
+    return std::nullopt;
+  return Largest{best.getData(), ids, Value(), 1};
+}
+
+/// Whether `value` is the entries of `largest` themselves.
+bool isValuesOf(Value value, const Largest &largest) {
+  value = skipCasts(value);
+  if (largest.values && value == largest.values)
+    return true;
+  auto max = value.getDefiningOp<onnx::ReduceMaxOp>();
+  return largest.count == 1 && max && isOverLastDim(max) &&
+         skipCasts(max.getData()) == skipCasts(largest.from);
+}
+
+/// Takes `cap * tanh(z / cap)` off the logits.
+void takeSoftcap(RouterMatch &match) {
+  auto mul = skipCasts(match.logits).getDefiningOp<onnx::MulOp>();
+  for (unsigned i = 0; mul && i < 2; ++i) {
+    std::optional<double> cap = getNumber(mul->getOperand(i));
+    auto tanh = skipCasts(mul->getOperand(1 - i)).getDefiningOp<onnx::TanhOp>();
+    auto div = cap && tanh
+                   ? skipCasts(tanh.getInput()).getDefiningOp<onnx::DivOp>()
+                   : onnx::DivOp();
+    if (!div || getNumber(div.getB()) != cap)
+      continue;
+    match.softcap = cap;
+    match.logits = div.getA();
+    return;
+  }
+}
+
+/// The logits of the chosen experts in a score of logits that are -inf for the
+/// others.
+Value matchKeptScore(Value chosen, const Largest &largest, Score &score) {
+  auto gather = chosen.getDefiningOp<onnx::GatherElementsOp>();
+  if (!gather || skipCasts(gather.getIndices()) != largest.ids)
+    return {};
+  Operation *op = skipCasts(gather.getData()).getDefiningOp();
+  if (!isa_and_nonnull<onnx::SoftmaxOp, onnx::SigmoidOp>(op))
+    return {};
+  auto scatter =
+      skipCasts(op->getOperand(0)).getDefiningOp<onnx::ScatterElementsOp>();
+  if (!scatter || !isFilledWith(scatter.getData(), -HUGE_VAL) ||
+      skipCasts(scatter.getIndices()) != largest.ids ||
+      !isValuesOf(scatter.getUpdates(), largest))
+    return {};
+  score = isa<onnx::SoftmaxOp>(op) ? Score::Softmax : Score::Sigmoid;
+  return largest.from;
+}
+
 } // namespace
 
 std::optional<RouterMatch> moe::matchRouter(AssignOp op, std::string &reason) {
   RouterMatch match;
   Value ids = skipCasts(op.getIds());
-  auto topK = ids.getDefiningOp<onnx::TopKOp>();
-  if (!topK || ids != topK.getIndices() || !topK.getLargest()) {
+  std::optional<Largest> largest = matchLargest(ids);
+  if (!largest) {
     reason = "the ids are not those of the largest entries";
     return std::nullopt;
   }
-  RankedTensorType type = getTensorType(topK.getX());
-  int64_t rank = type.getRank(), experts = op.getType().getExperts();
-  std::optional<double> k = getNumber(topK.getK());
-  if (!k || (topK.getAxis() + rank) % rank != rank - 1 ||
-      type.getDimSize(rank - 1) != experts) {
+  int64_t experts = op.getType().getExperts();
+  if (getTensorType(largest->from).getShape().back() != experts) {
     reason = "the choice does not run over the experts";
     return std::nullopt;
   }
-  match.topK = static_cast<int64_t>(*k);
-  std::optional<Value> chosen = matchWeights(op.getWeights(), match, reason);
+  match.topK = largest->count;
+  std::optional<Value> chosen =
+      matchWeights(op.getWeights(), ids, match, reason);
   if (!chosen)
     return std::nullopt;
 
   // The scores of the chosen logits.
   auto [late, lateArgument] = matchScore(*chosen);
-  if (late != Score::Identity && skipCasts(lateArgument) == topK.getValues()) {
+  if (late != Score::Identity && isValuesOf(lateArgument, *largest)) {
     if (late == Score::SqrtSoftplus) {
       reason = "this score is not known after the choice";
       return std::nullopt;
     }
     match.order = RouteOrder::SelectThenScore;
     match.score = late;
-    match.logits = topK.getX();
+    match.logits = largest->from;
+    takeSoftcap(match);
+    return match;
+  }
+  if (Value logits = matchKeptScore(*chosen, *largest, match.score)) {
+    match.order = RouteOrder::SelectThenScore;
+    match.logits = logits;
+    takeSoftcap(match);
     return match;
   }
 
   // The chosen scores.
-  Value choice = topK.getX();
+  Value choice = largest->from;
   if (std::optional<GroupMatch> groups = matchGroups(choice)) {
     match.groups = groups->groups;
     choice = groups->choice;
@@ -158,7 +284,8 @@ std::optional<RouterMatch> moe::matchRouter(AssignOp op, std::string &reason) {
     reason = "the score function is not known";
     return std::nullopt;
   }
-  bool fromChoice = *chosen == topK.getValues();
+  bool fromChoice = isValuesOf(*chosen, *largest);
+  takeSoftcap(match);
   if (auto gather = chosen->getDefiningOp<onnx::GatherElementsOp>()) {
     if (skipCasts(gather.getIndices()) == ids &&
         skipCasts(gather.getData()) == skipCasts(scores))

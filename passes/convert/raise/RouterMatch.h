@@ -17,12 +17,13 @@ namespace mlir::moe {
 
 /// What `moe.route` says, before the operation exists.
 struct RouterMatch {
-  Value logits, selectBias;
+  Value logits, selectBias, expertScale;
   int64_t topK = 0;
   Score score = Score::Identity;
   RouteOrder order = RouteOrder::ScoreThenSelect;
   Normalize normalize = Normalize::None;
   double epsilon = 0, scale = 1;
+  std::optional<double> softcap;
   GroupsAttr groups;
 };
 
