@@ -72,8 +72,9 @@ class AdaptedMixture(nn.Module):
         super().__init__()
         self.router = nn.Linear(HIDDEN, EXPERTS, bias=False)
         self.router_a, self.router_b = nn.Linear(HIDDEN, rank, bias=False), nn.Linear(rank, EXPERTS, bias=False)
-        self.w1, self.w1_a, self.w1_b = stack(EXPERTS, HIDDEN, 2 * INNER), stack(EXPERTS, HIDDEN, rank), stack(EXPERTS, rank, 2 * INNER)
-        self.w2, self.w2_a, self.w2_b = stack(EXPERTS, INNER, HIDDEN), stack(EXPERTS, INNER, rank), stack(EXPERTS, rank, HIDDEN)
+        self.w1, self.w2 = stack(EXPERTS, HIDDEN, 2 * INNER), stack(EXPERTS, INNER, HIDDEN)
+        self.w1_a, self.w1_b = stack(EXPERTS, HIDDEN, rank), stack(EXPERTS, rank, 2 * INNER)
+        self.w2_a, self.w2_b = stack(EXPERTS, INNER, rank), stack(EXPERTS, rank, HIDDEN)
         self.k, self.scaling = k, alpha / rank
 
     def route(self, rows):

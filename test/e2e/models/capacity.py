@@ -108,7 +108,7 @@ class PriorityMixture(nn.Module):
     def forward(self, x):
         rows = x.reshape(-1, HIDDEN)
         weights, ids = self.router(rows).softmax(-1).topk(self.k, -1)
-        order = torch.sort(-weights[:, 0], stable=True).indices
+        order = weights[:, 0].sort(descending=True).indices
         sorted_ids = ids[order].t().reshape(-1)
         mask = (sorted_ids[:, None] == torch.arange(EXPERTS)).long()
         place = (mask.cumsum(0) * mask).sum(-1) - 1

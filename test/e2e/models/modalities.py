@@ -111,7 +111,8 @@ class TimeStepModel(TimeStepExperts):
         return self.head(x)
 
 
-@case("timestep_router-gather", "time-step router", "gather", "top 2 of the time step's logits, softmax; a sample shares its experts")
+@case("timestep_router-gather", "time-step router", "gather",
+      "top 2 of the time step's logits, softmax; a sample shares its experts")
 def time_step_rows():
     data = [{"latent": torch.randn(batch, length, 6), "timestep": torch.rand(batch) * 1000} for batch, length in ((3, 5), (1, 2))]
     return Model(TimeStepModel(), data, {"latent": {0: "batch", 1: "sequence"}, "timestep": {0: "batch"}}, ("noise",))
@@ -164,7 +165,8 @@ class ImageAndText(nn.Module):
         return self.head(self.norm3(x[:, patches.shape[1]:]))
 
 
-@case("modality-denseloop", "multimodal MoE", "denseloop", "softmax + bias, top 2 in each modality, clamped sum; patch convolution")
+@case("modality-denseloop", "multimodal MoE", "denseloop",
+      "softmax + bias, top 2 in each modality, clamped sum; patch convolution")
 def modality():
     data = [{"image": torch.randn(batch, 3, 8, 8), "input_ids": torch.randint(0, VOCABULARY, (batch, length))}
             for batch, length in ((2, 5), (1, 1))]
