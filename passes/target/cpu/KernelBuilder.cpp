@@ -38,7 +38,7 @@ void KernelBuilder::branch(Value condition, function_ref<void()> yes,
   no();
 }
 
-EvenSplit::EvenSplit(KernelBuilder &b, Value count, int64_t limit)
+EvenSplit::EvenSplit(KernelBuilder &b, Value count, Value limit)
     : parts(b.ceilDiv(count, limit)) {
   // Of nothing there are no parts, and nothing is divided by zero.
   Value divisor = b.max(parts, b.index(1));

@@ -26,9 +26,7 @@ public:
   Value mul(Value a, int64_t b) { return mul(a, index(b)); }
   Value div(Value a, Value b) { return createOrFold<arith::DivUIOp>(a, b); }
   Value rem(Value a, Value b) { return createOrFold<arith::RemUIOp>(a, b); }
-  Value ceilDiv(Value a, Value b) {
-    return createOrFold<arith::CeilDivUIOp>(a, b);
-  }
+  Value ceilDiv(Value a, Value b) { return div(sub(add(a, b), index(1)), b); }
   Value ceilDiv(Value a, int64_t b) { return div(add(a, b - 1), index(b)); }
   Value min(Value a, Value b) { return createOrFold<arith::MinUIOp>(a, b); }
   Value max(Value a, Value b) { return createOrFold<arith::MaxUIOp>(a, b); }
@@ -59,7 +57,9 @@ public:
 
 /// `count` things split into parts of at most `limit`, as equal as possible.
 struct EvenSplit {
-  EvenSplit(KernelBuilder &b, Value count, int64_t limit);
+  EvenSplit(KernelBuilder &b, Value count, Value limit);
+  EvenSplit(KernelBuilder &b, Value count, int64_t limit)
+      : EvenSplit(b, count, b.index(limit)) {}
 
   /// The first thing of a part, and how many it has.
   std::pair<Value, Value> getPart(KernelBuilder &b, Value part) const;

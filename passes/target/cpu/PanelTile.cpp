@@ -12,10 +12,12 @@ using namespace mlir::moe;
 
 FailureOr<TileTarget> TileTarget::get(StringRef isa) {
   if (isa == "x86-64-v4")
-    return TileTarget{/*lanes=*/16, /*blockPanels=*/4, /*tilePanels=*/4,
+    return TileTarget{/*lanes=*/16,    /*blockPanels=*/4,
+                      /*wideRows=*/6,  /*mostWideRows=*/96,
                       /*taskRows=*/96, /*chunkDepth=*/512};
   if (isa == "x86-64-v3")
-    return TileTarget{/*lanes=*/8, /*blockPanels=*/2, /*tilePanels=*/1,
+    return TileTarget{/*lanes=*/8,     /*blockPanels=*/2,
+                      /*wideRows=*/3,  /*mostWideRows=*/6,
                       /*taskRows=*/96, /*chunkDepth=*/1024};
   return failure();
 }
@@ -32,12 +34,14 @@ struct TileColumn {
   int64_t lane;
 };
 
-/// Emits the tiles of `width` panels side by side.
+/// Emits the tiles of at most `tileRows` rows and `width` panels.
 class TileEmitter {
 public:
   TileEmitter(KernelBuilder &b, const TileTarget &target,
-              const PanelProduct &product, int64_t width, Value firstPanel)
-      : b(b), target(target), product(product), firstPanel(firstPanel),
+              const PanelProduct &product, int64_t tileRows, int64_t width,
+              Value firstPanel)
+      : b(b), target(target), product(product), tileRows(tileRows),
+        firstPanel(firstPanel),
         sumType(VectorType::get(target.lanes, b.getF32Type())),
         loadType(VectorType::get(
             target.lanes,
@@ -48,7 +52,7 @@ public:
   }
 
   void emit() {
-    EvenSplit groups(b, product.count, kTileRows);
+    EvenSplit groups(b, product.count, tileRows);
     Value panelSize = b.mul(product.depth, kPanelColumns);
     Value start = b.add(product.panelOffset, b.mul(firstPanel, panelSize));
     for (TileColumn column : columns)
@@ -86,14 +90,14 @@ private:
   };
 
   void switchHeight(Value height, function_ref<void(int64_t)> body) {
-    auto cases = llvm::to_vector(llvm::seq<int64_t>(1, kTileRows));
+    auto cases = llvm::to_vector(llvm::seq<int64_t>(1, tileRows));
     auto choice =
         scf::IndexSwitchOp::create(b, TypeRange(), height, cases, cases.size());
     for (auto [i, region] : llvm::enumerate(choice->getRegions())) {
       OpBuilder::InsertionGuard guard(b);
       b.createBlock(&region);
       // Region 0 is the default.
-      body(i == 0 ? kTileRows : cases[i - 1]);
+      body(i == 0 ? tileRows : cases[i - 1]);
       scf::YieldOp::create(b);
     }
   }
@@ -127,8 +131,8 @@ private:
     }
     chunkStart = b.mul(chunk, kPanelColumns);
     Value whole = b.mul(b.div(steps, b.index(kUnroll)), kUnroll);
-    ValueRange results = emitSteps(rowOffsets, b.index(0), whole, kUnroll, sums,
-                                   height > 2 ? &ahead : nullptr);
+    ValueRange results =
+        emitSteps(rowOffsets, b.index(0), whole, kUnroll, sums, &ahead);
     results = emitSteps(rowOffsets, whole, steps, /*unroll=*/1, results,
                         /*ahead=*/nullptr);
     for (auto [sum, offset] : llvm::zip_equal(results, sumOffsets))
@@ -188,6 +192,7 @@ private:
   KernelBuilder &b;
   const TileTarget &target;
   const PanelProduct &product;
+  int64_t tileRows;
   Value firstPanel;
   VectorType sumType, loadType;
   SmallVector<TileColumn> columns;
@@ -208,15 +213,21 @@ void moe::emitPanelProduct(KernelBuilder &b, const TileTarget &target,
     vector::StoreOp::create(b, zeros, product.sums,
                             b.mul(row, target.getSumStride()));
   });
-  auto emitSingly = [&] {
-    b.loop(zero, product.panelCount, 1, [&](Value panel) {
-      TileEmitter(b, target, product, /*width=*/1, panel).emit();
-    });
-  };
-  if (target.tilePanels == 1)
-    return emitSingly();
-  Value isIncomplete = b.less(product.panelCount, b.index(target.tilePanels));
-  b.branch(isIncomplete, emitSingly, [&] {
-    TileEmitter(b, target, product, target.tilePanels, zero).emit();
-  });
+  Value isWhole =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, product.panelCount,
+                            b.index(target.blockPanels));
+  Value isWide = arith::AndIOp::create(
+      b, isWhole, b.less(product.count, b.index(target.mostWideRows + 1)));
+  b.branch(
+      isWide,
+      [&] {
+        TileEmitter(b, target, product, target.wideRows, target.blockPanels,
+                    zero)
+            .emit();
+      },
+      [&] {
+        b.loop(zero, product.panelCount, 1, [&](Value panel) {
+          TileEmitter(b, target, product, kTileRows, /*width=*/1, panel).emit();
+        });
+      });
 }

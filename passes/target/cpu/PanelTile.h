@@ -15,8 +15,7 @@ namespace mlir::moe {
 /// Columns of a panel.
 constexpr int64_t kPanelColumns = 16;
 
-/// Rows of a tile. With four vectors of columns, 6 rows take 24 + 4 + 1 of 32
-/// registers; with two, 12 + 2 + 1 of 16.
+/// Rows of a tile on one panel.
 constexpr int64_t kTileRows = 6;
 
 /// What a tile can rely on.
@@ -25,8 +24,14 @@ struct TileTarget {
   int64_t lanes;
   /// Panels that a kernel works on in one call.
   int64_t blockPanels;
-  /// Panels of a tile, and of the tiles that take what is left of a block.
-  int64_t tilePanels;
+  /// Rows of a tile on all panels of a block, and up to which number of rows it
+  /// is used. Where registers allow 6 rows (24 sums, 4 vectors of columns and a
+  /// factor), that is always so. Else many rows take tiles on one panel, which
+  /// need fewer loads for each sum, while few rows, which wait for panels from
+  /// memory, take the many independent sums of two groups of wide tiles: one
+  /// group streams the panels, the other fetches ahead.
+  int64_t wideRows;
+  int64_t mostWideRows;
   /// Rows of a kernel call at most: few enough to stay in the caches while all
   /// the panels go by.
   int64_t taskRows;

@@ -48,7 +48,7 @@ func.func @combine_part_of_weights(%h: memref<?x32xf32>, %rows: memref<?xi32>, %
 // Tests that a tile of 6 rows keeps all its sums in registers: 24 of 512 bits, or 12 of 256. Two steps at a time.
 
 // CHECK-LABEL: func private @kern.product_f32_f32(
-// V4-LABEL: else
+// V3: } else {
 // CHECK: scf.index_switch
 // CHECK: default
 // CHECK: memref.prefetch
