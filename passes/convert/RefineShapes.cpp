@@ -75,10 +75,18 @@ std::optional<Shape> broadcast(ArrayRef<int64_t> a, ArrayRef<int64_t> b) {
   return shape;
 }
 
+/// Extents on which all operands agree: one that a single operand claims may be
+/// a mistake of the exporter.
 std::optional<Shape> broadcastAll(Operation *op) {
   Shape shape;
   for (Value operand : op->getOperands())
     shape = *broadcast(shape, getShape(operand));
+  for (Value operand : op->getOperands()) {
+    ArrayRef<int64_t> own = getShape(operand);
+    for (size_t i = 0; i < own.size(); ++i)
+      if (ShapedType::isDynamic(own[i]))
+        shape[shape.size() - own.size() + i] = ShapedType::kDynamic;
+  }
   return shape;
 }
 

@@ -20,6 +20,7 @@ class Layer:
     hidden: int
     width: int
     input_weighted: bool = False
+    places: int = 0  # of each expert, for the form with a capacity
 
     def joint(self, name):
         """The stack `name`; "gate_up" is the two first projections in one."""
@@ -302,6 +303,36 @@ def one_hot_weights(g, x, ids, weights, layer):
     return combine(g, bodies.emit(g, layer.body, linear, x, layer.width), weights)
 
 
+def capacity(g, x, ids, weights, layer):
+    """Places for tokens, given out by a running count: GShard's and Switch's dispatch and combine tensors."""
+    combine, later = None, None
+    for slot in range(layer.k):
+        own = g.op("Slice", ids, g.ints(slot), g.ints(slot + 1), g.ints(1))
+        hot = g.squeeze(g.one_hot(own, layer.experts), 1)
+        count = g.op("Sub", g.op("CumSum", hot, g.const(np.int64(0))), g.number(1))
+        if later is not None:
+            count = g.add(count, later)
+        place = g.mul(count, hot)
+        kept = g.mul(hot, g.op("CastLike", g.op("Less", place, g.number(layer.places)), hot))
+        number = g.op("Cast", g.reduce_sum(g.mul(place, kept), 1), to=7)
+        where = g.one_hot(number, layer.places)
+        taken = g.mul(g.unsqueeze(kept, 2), g.unsqueeze(where, 1))
+        weight = g.unsqueeze(g.op("Slice", weights, g.ints(slot), g.ints(slot + 1), g.ints(1)), -1)
+        part = g.mul(taken, weight)
+        combine = part if combine is None else g.add(combine, part)
+        total = g.reduce_sum(hot, 0, keepdims=1)
+        later = total if later is None else g.add(later, total)
+    dispatch = taken if layer.k == 1 else g.op("CastLike", g.op("Greater", combine, g.number(0)), combine)
+    rows = g.op("Einsum", dispatch, x, equation="tec,td->ecd")
+
+    def linear(name, value):
+        y = g.op("Einsum", value, stack_of(g, layer, name, False), equation="ecd,edf->ecf")
+        return g.add(y, g.unsqueeze(g.const(layer.joint(name + "_bias")), 1)) if layer.body.bias else y
+
+    y = bodies.emit(g, layer.body, linear, rows, layer.width)
+    return g.op("Einsum", combine, y, equation="tec,ecd->td")
+
+
 def microsoft(g, x, logits, layer, normalize):
     """One node of ONNX Runtime, which routes by itself."""
     body = layer.body
@@ -329,4 +360,5 @@ FORMS = {
     "loop with NonZero": loop_nonzero,
     "grouped": grouped,
     "one-hot weights": one_hot_weights,
+    "capacity": capacity,
 }

@@ -17,6 +17,7 @@
 
 #include "passes/convert/raise/BlockRaiser.h"
 
+#include "passes/convert/raise/Dispatch.h"
 #include "passes/convert/raise/ExpertBody.h"
 #include "passes/convert/raise/Gates.h"
 #include "passes/convert/raise/RowSpaces.h"
@@ -50,17 +51,20 @@ public:
 
 private:
   bool readTerm(size_t i);
-  bool raiseTerm(size_t i, const FeedForward &network);
+  bool raiseTerm(size_t i, FeedForward network);
   bool raiseLanes(MutableArrayRef<Lane> lanes);
   bool readLane(size_t i, const FeedForward &network);
   bool finish();
 
-  bool build(const FeedForward &network, const Choice &choice, int expert,
+  bool build(const FeedForward &network, ArrayRef<Choice> choices, int expert,
              ApplyWeight apply, const ExpertsMatch &stacks, StringRef form);
   std::optional<moe::ExpertLinear> getStack(const LinearMatch &linear);
   std::optional<moe::ExpertLinear>
   getStack(ArrayRef<const LinearMatch *> lanes);
   Value getBias(const LinearMatch &linear);
+  SmallVector<SmallVector<IndexedValue>>
+  splitSlots(ArrayRef<IndexedValue> gates);
+  Value join(ArrayRef<Value> parts);
   void dropIdsFrom(int64_t count, ChoiceValues &values);
 
   bool miss(const Twine &reason) {
@@ -159,7 +163,7 @@ bool BlockRaiser::readTerm(size_t i) {
   return stacked ? raiseTerm(i, *network) : readLane(i, *network);
 }
 
-bool BlockRaiser::raiseTerm(size_t i, const FeedForward &network) {
+bool BlockRaiser::raiseTerm(size_t i, FeedForward network) {
   product = terms[i].main.value.getDefiningOp();
   const ExpertMatrix &up = network.up.matrix, &down = network.down.matrix;
   bool gathered = static_cast<bool>(down.ids);
@@ -195,11 +199,12 @@ bool BlockRaiser::raiseTerm(size_t i, const FeedForward &network) {
     return miss("the weights of the experts are no views");
   stacks.up = *upStack;
   stacks.down = *downStack;
-  Choice choice;
+  std::vector<Choice> choices;
   int expert = Digit::kNone;
   if (gathered) {
     if (gates.empty() && !ungated)
       return false;
+    Choice &choice = choices.emplace_back();
     choice.ids = down.ids;
     for (const IndexedValue &gate : gates)
       choice.factors.push_back({tracer.trace(gate)});
@@ -213,11 +218,25 @@ bool BlockRaiser::raiseTerm(size_t i, const FeedForward &network) {
   } else {
     if (!llvm::is_contained(summed, down.expert))
       return false;
-    std::optional<Choice> found =
-        matchChoice(tracer, gates, summed, down.expert);
-    if (!found)
+    bool hasPlaces = matchDispatch(tracer, network, gates, tokens, down.expert);
+    auto readChoices = [&](ArrayRef<SmallVector<IndexedValue>> slots) {
+      choices.clear();
+      for (ArrayRef<IndexedValue> slot : slots) {
+        std::optional<Choice> found =
+            matchChoice(tracer, slot, summed, down.expert);
+        if (!found || (!found->ids && (hasPlaces || slots.size() > 1)))
+          return false;
+        choices.push_back(std::move(*found));
+      }
+      return true;
+    };
+    // Slots that were added up are chosen one by one.
+    if (!readChoices(splitSlots(gates)) &&
+        !readChoices(SmallVector<IndexedValue>(gates)))
       return miss("what chooses the experts is not known");
-    choice = *found;
+    if (hasPlaces)
+      form = "experts with a capacity";
+    const Choice &choice = choices.front();
     expert = down.expert;
     if (apply == ApplyWeight::Input &&
         (!choice.ids || network.up.bias || network.down.bias ||
@@ -228,7 +247,7 @@ bool BlockRaiser::raiseTerm(size_t i, const FeedForward &network) {
     if (!choice.ids)
       form = "dense mixture";
   }
-  if (!build(network, choice, expert, apply, stacks, form))
+  if (!build(network, choices, expert, apply, stacks, form))
     return false;
   isRaised[i] = true;
   return true;
@@ -438,13 +457,13 @@ BlockRaiser::getStack(ArrayRef<const LinearMatch *> lanes) {
   return result;
 }
 
-bool BlockRaiser::build(const FeedForward &network, const Choice &choice,
+bool BlockRaiser::build(const FeedForward &network, ArrayRef<Choice> choices,
                         int expert, ApplyWeight apply,
                         const ExpertsMatch &stacks, StringRef form) {
   Type element = getTensorType(result).getElementType();
   // Scores may be more precise than what they weight.
   Type scores = element;
-  for (const GateFactor &factor : choice.factors)
+  for (const GateFactor &factor : choices.front().factors)
     if (!factor.value.getLabels().empty())
       if (auto own = dyn_cast<FloatType>(
               getTensorType(factor.value.value).getElementType());
@@ -458,10 +477,17 @@ bool BlockRaiser::build(const FeedForward &network, const Choice &choice,
   if (getTensorType(match.x).getElementType() != element)
     match.x = buildCast(builder, loc, match.x, element);
   std::string reason;
-  std::optional<ChoiceValues> values =
-      buildChoice(builder, loc, tracer, choice, tokens, expert, scores, reason);
-  if (!values)
-    return miss(reason);
+  SmallVector<Value> ids, weights;
+  for (const Choice &choice : choices) {
+    std::optional<ChoiceValues> slot = buildChoice(
+        builder, loc, tracer, choice, tokens, expert, scores, reason);
+    if (!slot)
+      return miss(reason);
+    ids.push_back(slot->ids);
+    weights.push_back(slot->weights);
+  }
+  ChoiceValues joined{join(ids), join(weights)};
+  ChoiceValues *values = &joined;
   if (isPartial)
     dropIdsFrom(match.up.weights.shape[0], *values);
   match.ids = values->ids;
@@ -480,6 +506,39 @@ bool BlockRaiser::build(const FeedForward &network, const Choice &choice,
                     getTensorType(match.ids).getDimSize(1),
                     network.activation});
   return true;
+}
+
+/// Weights that are a sum, as one list of factors for each summand.
+SmallVector<SmallVector<IndexedValue>>
+BlockRaiser::splitSlots(ArrayRef<IndexedValue> gates) {
+  if (gates.size() == 1) {
+    IndexedValue sum = tracer.trace(gates.front());
+    if (auto add = sum.value.getDefiningOp<onnx::AddOp>()) {
+      std::optional<IndexedValue> a = tracer.getOperand(add.getA(), sum);
+      std::optional<IndexedValue> b = tracer.getOperand(add.getB(), sum);
+      // A number that is added is no slot.
+      if (a && b && !getNumber(add.getA()) && !getNumber(add.getB())) {
+        SmallVector<SmallVector<IndexedValue>> slots = splitSlots(*a);
+        slots.append(splitSlots(*b));
+        return slots;
+      }
+    }
+  }
+  return {SmallVector<IndexedValue>(gates)};
+}
+
+/// Matrices of rows for the same tokens, side by side.
+Value BlockRaiser::join(ArrayRef<Value> parts) {
+  if (parts.size() == 1)
+    return parts.front();
+  RankedTensorType type = getTensorType(parts.front());
+  int64_t width = 0;
+  for (Value part : parts)
+    width += getTensorType(part).getDimSize(1);
+  return onnx::ConcatOp::create(
+      builder, loc,
+      RankedTensorType::get({type.getDimSize(0), width}, type.getElementType()),
+      parts, builder.getI64IntegerAttr(1));
 }
 
 /// Ids from `count` on become expert 0 without a weight.

@@ -374,6 +374,23 @@ std::optional<Choice> moe::matchChoice(Tracer &tracer,
   for (int label : matcher.summed) {
     if (tracer.getExtent(label) == 1)
       continue;
+    // A factor of its own may be summed by itself.
+    if (!choice.ids.dependsOn(label)) {
+      GateFactor *owner = nullptr;
+      for (GateFactor &factor : choice.factors) {
+        if (!factor.value.dependsOn(label))
+          continue;
+        if (owner || factor.kind != GateFactor::Plain ||
+            factor.value.dependsOn(expert))
+          return std::nullopt;
+        owner = &factor;
+      }
+      if (!owner)
+        return std::nullopt;
+      owner->kind = GateFactor::SumOverLabel;
+      owner->label = label;
+      continue;
+    }
     // One index counts the slots, and the ids depend on it.
     if (choice.slot != Digit::kNone || !choice.ids.dependsOn(label))
       return std::nullopt;
@@ -403,6 +420,8 @@ public:
   Value buildFactor(const GateFactor &factor, Value ids) {
     const IndexedValue &indexed = factor.value;
     Value value;
+    if (factor.kind == GateFactor::SumOverLabel)
+      return buildSum(factor);
     if (indexed.getLabels().empty()) {
       value = indexed.value;
     } else if (expert != Digit::kNone && indexed.dependsOn(expert)) {
@@ -425,6 +444,17 @@ public:
     if (type.getElementType() != element)
       value = buildCast(builder, loc, value, element);
     return value;
+  }
+
+  /// The sum of a factor over a label of its own, tokens x 1.
+  Value buildSum(const GateFactor &factor) {
+    Value whole =
+        buildMatrix(builder, loc, tracer, factor.value, tokens, factor.label);
+    if (!whole)
+      return {};
+    if (getTensorType(whole).getElementType() != element)
+      whole = buildCast(builder, loc, whole, element);
+    return sumRows(whole);
   }
 
   /// Applies the function of `factor` to its value.
@@ -469,16 +499,22 @@ public:
         DenseElementsAttr::get(type, builder.getFloatAttr(element, number)));
   }
 
-  Value normalize(const Choice &choice, Value weights) {
+  Value sumRows(Value matrix) {
     auto axisType = RankedTensorType::get({1}, builder.getI64Type());
     Value axis = onnx::ConstantOp::create(
         builder, loc, axisType,
         DenseElementsAttr::get(axisType, builder.getI64IntegerAttr(-1)));
+    Type rows = RankedTensorType::get({getTensorType(matrix).getDimSize(0), 1},
+                                      element);
+    return onnx::ReduceSumOp::create(builder, loc, rows, matrix, axis,
+                                     builder.getI64IntegerAttr(1),
+                                     builder.getI64IntegerAttr(0));
+  }
+
+  Value normalize(const Choice &choice, Value weights) {
     RankedTensorType type = getTensorType(weights);
-    Type rows = RankedTensorType::get({type.getDimSize(0), 1}, element);
-    Value sum = onnx::ReduceSumOp::create(builder, loc, rows, weights, axis,
-                                          builder.getI64IntegerAttr(1),
-                                          builder.getI64IntegerAttr(0));
+    Value sum = sumRows(weights);
+    Type rows = sum.getType();
     if (choice.clamped)
       sum = onnx::MaxOp::create(builder, loc, rows,
                                 ValueRange{sum, buildNumber(choice.epsilon)});

@@ -20,12 +20,14 @@ namespace mlir::moe {
 
 /// One factor of mixing weights.
 struct GateFactor {
-  enum Kind { Plain, Inverse, SoftmaxOfChosen, SigmoidOfChosen };
+  enum Kind { Plain, Inverse, SoftmaxOfChosen, SigmoidOfChosen, SumOverLabel };
   IndexedValue value;
   Kind kind = Plain;
+  /// What a sum runs over.
+  int label = Digit::kNone;
 
   bool operator==(const GateFactor &other) const {
-    return kind == other.kind && value == other.value;
+    return kind == other.kind && value == other.value && label == other.label;
   }
 };
 

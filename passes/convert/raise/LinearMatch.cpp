@@ -289,34 +289,33 @@ moe::matchLinear(Tracer &tracer, const IndexedValue &indexed, int out) {
   Operation *op = traced.value.getDefiningOp();
   if (auto concat = dyn_cast_or_null<onnx::ConcatOp>(op))
     return matchLanes(tracer, concat, traced, out);
-  Value addend;
-  std::optional<LinearMatch> linear;
+  auto addBias = [&](LinearMatch &linear, Value addend) {
+    if (getNumber(addend) == 0.0)
+      return true;
+    std::optional<IndexedValue> bias = tracer.getOperand(addend, traced);
+    return bias && !linear.bias && linear.gates.empty() &&
+           matchBias(tracer, *bias, linear);
+  };
   if (auto add = dyn_cast_or_null<onnx::AddOp>(op)) {
-    for (unsigned i = 0; i < 2 && !linear; ++i) {
+    // A bias that a product with a one-hot encoding picks looks like a product
+    // with a weight, too: either operand may be the bias.
+    for (unsigned i = 0; i < 2; ++i) {
       std::optional<IndexedValue> product =
           tracer.getOperand(add->getOperand(i), traced);
-      if (!product)
+      // Long sums have no place in a projection.
+      if (!product || tracer.trace(*product).value.getDefiningOp<onnx::AddOp>())
         continue;
-      linear = matchLinear(tracer, *product, out);
-      addend = add->getOperand(1 - i);
+      std::optional<LinearMatch> linear = matchLinear(tracer, *product, out);
+      if (linear && addBias(*linear, add->getOperand(1 - i)))
+        return linear;
     }
-    if (!linear || linear->bias)
-      return std::nullopt;
-  } else {
-    linear = matchContraction(tracer, traced, out);
-    if (!linear)
-      return std::nullopt;
-    if (auto gemm = dyn_cast_or_null<onnx::GemmOp>(op))
-      if (isPresent(gemm.getC()) && !gemm.getBeta().isZero()) {
-        if (!gemm.getBeta().isExactlyValue(1.0))
-          return std::nullopt;
-        addend = gemm.getC();
-      }
+    return std::nullopt;
   }
-  if (!addend || getNumber(addend) == 0.0)
+  std::optional<LinearMatch> linear = matchContraction(tracer, traced, out);
+  auto gemm = dyn_cast_or_null<onnx::GemmOp>(op);
+  if (!linear || !gemm || !isPresent(gemm.getC()) || gemm.getBeta().isZero())
     return linear;
-  std::optional<IndexedValue> bias = tracer.getOperand(addend, traced);
-  if (!bias || !linear->gates.empty() || !matchBias(tracer, *bias, *linear))
+  if (!gemm.getBeta().isExactlyValue(1.0) || !addBias(*linear, gemm.getC()))
     return std::nullopt;
   return linear;
 }
