@@ -33,6 +33,8 @@ include(AddLLVM)
 include(AddMLIR)
 
 find_package(nlohmann_json REQUIRED)
+# Its CMake package in Debian asks for command-line tools that are packages of their own.
+find_library(MOEC_LIBZIP zip REQUIRED)
 find_package(Threads REQUIRED)
 
 set(MOEC_ONNX_PREFIX "" CACHE PATH "install prefix of the ONNX C++ library (see scripts/install-onnx)")

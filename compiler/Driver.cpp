@@ -10,6 +10,8 @@
 #include "compiler/Artifact/ArtifactWriter.h"
 #include "compiler/Emission.h"
 #include "frontends/onnx/Importer.h"
+#include "passes/plan/DescribeModel.h"
+#include "passes/plan/placement/Plan.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
@@ -72,6 +74,16 @@ public:
     return writeArtifact();
   }
 
+  FailureOr<ExpertModel> describeExperts() {
+    for (const PhaseInfo &info : getPhases()) {
+      if (info.phase == Phase::Plan)
+        break;
+      if (failed(runPhase(info)))
+        return failure();
+    }
+    return describeModel(*module);
+  }
+
 private:
   LogicalResult runPhase(const PhaseInfo &info) {
     auto start = std::chrono::steady_clock::now();
@@ -79,6 +91,8 @@ private:
       options.onProgress(info.name, progress);
     if (!module && failed(load()))
       return failure();
+    if (info.phase == Phase::Plan)
+      recordExperts();
     if (info.phase != Phase::Import &&
         failed(runPasses(*module, info.phase, options.isas.back())))
       return failure();
@@ -104,6 +118,13 @@ private:
     manager.enableVerifier(false);
     buildPhase(phase, manager, isa);
     return manager.run(target);
+  }
+
+  /// Later phases no longer know what an expert is.
+  void recordExperts() {
+    ExpertModel model = describeModel(*module);
+    if (!model.layers.empty())
+      experts = std::move(*toJSON(model).getAsObject());
   }
 
   LogicalResult checkMissed() {
@@ -165,6 +186,7 @@ private:
     for (const CollectedRemark &remark : remarks)
       if (remark.kind == "passed")
         artifact.fusedBlocks.push_back(remark.location + ": " + remark.message);
+    artifact.experts = std::move(experts);
     // What the phases leave of the whole.
     if (options.onProgress)
       artifact.onProgress = [&](uint64_t written, uint64_t total) {
@@ -240,11 +262,17 @@ private:
   OwningOpRef<ModuleOp> module;
   RemarkList remarks;
   std::vector<CodeObject> code;
+  llvm::json::Object experts;
   double progress = 0;
   unsigned dumped = 0;
 };
 
 } // namespace
+
+FailureOr<ExpertModel> moe::readExpertModel(const CompileOptions &options,
+                                            MLIRContext &context) {
+  return Compilation(options, context).describeExperts();
+}
 
 LogicalResult moe::compileModel(const CompileOptions &options,
                                 MLIRContext &context) {

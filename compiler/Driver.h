@@ -10,6 +10,7 @@
 
 #include "compiler/Phases.h"
 #include "compiler/Remarks.h"
+#include "passes/plan/placement/ExpertModel.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -57,6 +58,10 @@ struct CompileOptions {
 /// Compiles a model. Errors are emitted as diagnostics of `context`; nothing is
 /// left at `outputPath` after a failure.
 LogicalResult compileModel(const CompileOptions &options, MLIRContext &context);
+
+/// The expert layers of a model, for planning; the same errors.
+FailureOr<ExpertModel> readExpertModel(const CompileOptions &options,
+                                       MLIRContext &context);
 
 } // namespace mlir::moe
 

@@ -9,6 +9,7 @@
 #define COMPILER_ARTIFACT_ARTIFACTWRITER_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/JSON.h"
 
 #include <functional>
 #include <string>
@@ -34,6 +35,8 @@ struct ArtifactOptions {
   std::vector<std::string> fusedBlocks;
   /// Names and values of the options that shaped the code, for the manifest.
   std::vector<std::pair<std::string, std::string>> compileOptions;
+  /// The expert layers, as `moec plan` reads them.
+  llvm::json::Object experts;
   /// Text for people, such as IR; left out if empty.
   std::string text;
   /// Called with the bytes of weights that are written and the number of all.

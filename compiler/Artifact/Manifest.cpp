@@ -157,6 +157,8 @@ FailureOr<std::string> moe::makeManifest(ModuleOp module,
   for (const std::string &block : options.fusedBlocks)
     blocks.push_back(toString(block));
   manifest["fused_blocks"] = std::move(blocks);
+  if (!options.experts.empty())
+    manifest["experts"] = json::Object(options.experts);
   manifest["weights"] = describeSegments(segments);
   manifest["cost"] = describeCost(module);
 

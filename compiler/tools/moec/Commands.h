@@ -21,6 +21,7 @@ void addCompileCommand(CLI::App &app);
 void addExplainCommand(CLI::App &app);
 void addGenerateCommand(CLI::App &app);
 void addInspectCommand(CLI::App &app);
+void addPlanCommand(CLI::App &app);
 void addRunCommand(CLI::App &app);
 void addVerifyCommand(CLI::App &app);
 

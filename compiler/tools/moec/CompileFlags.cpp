@@ -88,7 +88,8 @@ static void print(Diagnostic &diagnostic) {
     print(note);
 }
 
-bool compileWithDiagnostics(const CompileOptions &options) {
+/// Calls `function` with a context that prints diagnostics.
+static void runWithDiagnostics(function_ref<void(MLIRContext &)> function) {
   DialectRegistry registry;
   registerAllDialects(registry);
   registerAllExtensions(registry);
@@ -100,5 +101,24 @@ bool compileWithDiagnostics(const CompileOptions &options) {
       print(diagnostic);
     return success();
   });
-  return succeeded(compileModel(options, context));
+  function(context);
+}
+
+bool compileWithDiagnostics(const CompileOptions &options) {
+  bool compiled = false;
+  runWithDiagnostics([&](MLIRContext &context) {
+    compiled = succeeded(compileModel(options, context));
+  });
+  return compiled;
+}
+
+std::optional<ExpertModel>
+readExpertModelWithDiagnostics(const CompileOptions &options) {
+  std::optional<ExpertModel> result;
+  runWithDiagnostics([&](MLIRContext &context) {
+    FailureOr<ExpertModel> model = readExpertModel(options, context);
+    if (succeeded(model))
+      result = std::move(*model);
+  });
+  return result;
 }

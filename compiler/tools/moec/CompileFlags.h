@@ -10,6 +10,7 @@
 
 #include "compiler/Driver.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,5 +33,9 @@ struct CompileFlags {
 /// Compiles in a context of its own and prints diagnostics as
 /// "moec: error: place: message"; false after an error.
 bool compileWithDiagnostics(const mlir::moe::CompileOptions &options);
+
+/// The expert layers of a model, in the same way.
+std::optional<mlir::moe::ExpertModel>
+readExpertModelWithDiagnostics(const mlir::moe::CompileOptions &options);
 
 #endif // COMPILER_TOOLS_MOEC_COMPILEFLAGS_H

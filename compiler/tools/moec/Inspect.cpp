@@ -93,6 +93,27 @@ static void printWeights(const json::Array *weights) {
           object->getString("layout").value_or("?"));
 }
 
+/// The layers of experts.
+static void printExperts(const json::Object *experts) {
+  const json::Array *layers = experts ? experts->getArray("layers") : nullptr;
+  if (!layers)
+    return;
+  llvm::outs() << "expert layers\n";
+  for (const json::Value &value : *layers) {
+    const json::Object *layer = value.getAsObject();
+    if (!layer)
+      continue;
+    auto getNumber = [&](llvm::StringRef key) {
+      return layer->getInteger(key).value_or(0);
+    };
+    llvm::outs() << llvm::formatv(
+        "  {0}: {1} experts of {2} x {3}, {4} for each token\n",
+        toPrintable(layer->getString("name").value_or("?")),
+        getNumber("experts"), getNumber("hidden"), getNumber("inner"),
+        getNumber("slots"));
+  }
+}
+
 static void printText(const moert::Reader &reader,
                       const json::Object &manifest) {
   llvm::outs() << reader.getPath() << ": artifact, format "
@@ -116,6 +137,7 @@ static void printText(const moert::Reader &reader,
       llvm::outs() << "  " << toPrintable(block.getAsString().value_or("?"))
                    << '\n';
   }
+  printExperts(manifest.getObject("experts"));
   printWeights(manifest.getArray("weights"));
 }
 

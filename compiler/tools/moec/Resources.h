@@ -10,6 +10,9 @@
 
 #include <string_view>
 
+/// plan.html
+extern const std::string_view kPlanPage;
+
 /// tokenizer.py
 extern const std::string_view kTokenizerScript;
 

@@ -32,6 +32,7 @@ int main(int argc, char **argv) {
   addBenchCommand(app);
   addExplainCommand(app);
   addGenerateCommand(app);
+  addPlanCommand(app);
 
   try {
     app.parse(argc, argv);

@@ -15,6 +15,8 @@
 
 namespace llvm::json {
 class Object;
+class Path;
+class Value;
 } // namespace llvm::json
 
 namespace mlir::moe {
@@ -73,6 +75,11 @@ llvm::Expected<Plan> makePlan(const ExpertModel &model, const Machine &machine,
 
 /// What a plan file holds; docs/placement.md describes it.
 llvm::json::Object toJSON(const Plan &plan);
+
+/// Its parts, which manifests of artifacts hold, too.
+llvm::json::Value toJSON(const ExpertModel &model);
+bool fromJSON(const llvm::json::Value &value, ExpertModel &model,
+              llvm::json::Path path);
 
 /// Reads a plan file, or a description of a model without a plan: `layers` is
 /// then empty.

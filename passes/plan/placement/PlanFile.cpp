@@ -61,14 +61,13 @@ static bool fromJSON(const json::Value &value, ExpertLayer &layer,
   return true;
 }
 
-static json::Value toJSON(const ExpertModel &model) {
+json::Value toJSON(const ExpertModel &model) {
   return json::Object{{"name", json::fixUTF8(model.name)},
                       {"dense_bytes", model.denseBytes},
                       {"layers", json::Array(model.layers)}};
 }
 
-static bool fromJSON(const json::Value &value, ExpertModel &model,
-                     json::Path path) {
+bool fromJSON(const json::Value &value, ExpertModel &model, json::Path path) {
   json::ObjectMapper mapper(value, path);
   if (!mapper || !mapper.mapOptional("name", model.name) ||
       !mapper.mapOptional("dense_bytes", model.denseBytes) ||

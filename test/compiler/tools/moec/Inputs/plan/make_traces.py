@@ -1,0 +1,28 @@
+"""make_traces.py FOLDER: routing traces of Inputs/plan/model.json, good and bad ones."""
+
+import sys
+
+import numpy as np
+
+folder = sys.argv[1]
+random = np.random.default_rng(0)
+
+
+def choose(experts, slots=2, tokens=512):
+    return np.array([random.choice(experts, slots, replace=False) for _ in range(tokens)], np.int32)
+
+
+ids = choose(16)
+np.savez(f"{folder}/good.npz", **{"layer0.ids": ids, "layer0.weights": np.ones(ids.shape, np.float32),
+                                  "layer1.ids": choose(16).astype(np.int64)})
+np.savez_compressed(f"{folder}/compressed.npz", **{"layer0.ids": ids, "layer1.ids": ids})
+np.savez(f"{folder}/one.npz", **{"layer0.ids": ids})
+np.savez(f"{folder}/gap.npz", **{"layer0.ids": ids, "layer2.ids": ids})
+np.savez(f"{folder}/float.npz", **{"layer0.ids": ids.astype(np.float32), "layer1.ids": ids})
+np.savez(f"{folder}/high.npz", **{"layer0.ids": ids, "layer1.ids": ids + 1})
+np.savez(f"{folder}/flat.npz", **{"layer0.ids": ids.reshape(-1), "layer1.ids": ids})
+np.save(f"{folder}/array.npy", ids)
+with open(f"{folder}/good.npz", "rb") as file:
+    contents = file.read()
+with open(f"{folder}/short.npz", "wb") as file:
+    file.write(contents[: len(contents) // 2])
