@@ -299,6 +299,15 @@ LogicalResult GraphBuilder::addOperands(const ::onnx::NodeProto &node,
   if (schema && !variadic)
     while (state.operands.size() < schema->inputs().size())
       state.operands.push_back(getNoValue(state.location));
+  // Only operands that the standard calls optional may be left out.
+  if (schema)
+    for (auto [operand, parameter] :
+         llvm::zip(state.operands, schema->inputs()))
+      if (isa<NoneType>(operand.getType()) &&
+          parameter.GetOption() == ::onnx::OpSchema::Single)
+        return emitError(state.location)
+               << "expected operand '" << parameter.GetName() << "' of '"
+               << node.op_type() << "', which is left out";
   return success();
 }
 

@@ -164,6 +164,37 @@ private:
     steps = t.size(input, 0);
     batch = t.size(input, 1);
     width = t.builder.getIndexAttr(hidden);
+    OpFoldResult count = t.builder.getIndexAttr(directions);
+    Sizes state = {count, batch, width};
+    if (layer.batchFirst)
+      std::swap(state[0], state[1]);
+    int64_t gates = layer.kind == CellKind::RNN   ? 1
+                    : layer.kind == CellKind::GRU ? 3
+                                                  : 4;
+    return success(
+        succeeded(checkShape(layer.initialH, state)) &&
+        succeeded(checkShape(layer.initialC, state)) &&
+        succeeded(checkShape(layer.sequenceLens, batch)) &&
+        succeeded(checkShape(
+            layer.b, {count, t.builder.getIndexAttr(2 * gates * hidden)})) &&
+        succeeded(
+            checkShape(layer.p, {count, t.builder.getIndexAttr(3 * hidden)})));
+  }
+
+  /// Checks the extents of an operand, which may be left out.
+  LogicalResult checkShape(Value original, ArrayRef<OpFoldResult> wanted) {
+    Value tensor = l.get(original);
+    if (!tensor)
+      return success();
+    for (auto [own, expected] : llvm::zip_equal(t.sizes(tensor), wanted)) {
+      std::optional<int64_t> known = getConstantIntValue(own);
+      std::optional<int64_t> other = getConstantIntValue(expected);
+      if (known && other && *known != *other)
+        return l.error() << "expected an extent of " << *other << ", got "
+                         << *known << " in " << Lowering::getType(original);
+      t.checkEqual(own, expected,
+                   "a recurrent layer has operands that do not fit");
+    }
     return success();
   }
 

@@ -30,3 +30,14 @@ func.func @gates(%x: tensor<5x2x4xf32>, %w: tensor<1x3x4xf32>, %r: tensor<1x3x3x
       : (tensor<5x2x4xf32>, tensor<1x3x4xf32>, tensor<1x3x3xf32>, none, none, none) -> (none, tensor<1x2x3xf32>)
   return %h : tensor<1x2x3xf32>
 }
+
+// -----
+
+// Tests that there is an initial state for each row of the batch.
+func.func @state(%x: tensor<5x2x4xf32>, %w: tensor<1x3x4xf32>, %r: tensor<1x3x3xf32>, %h: tensor<1x1x3xf32>) -> tensor<1x2x3xf32> {
+  %none = onnx.NoValue : none
+  // expected-error @below {{expected an extent of 2, got 1 in 'tensor<1x1x3xf32>'}}
+  %y, %z = onnx.RNN(%x, %w, %r, %none, %none, %h)
+      : (tensor<5x2x4xf32>, tensor<1x3x4xf32>, tensor<1x3x3xf32>, none, none, tensor<1x1x3xf32>) -> (none, tensor<1x2x3xf32>)
+  return %z : tensor<1x2x3xf32>
+}
