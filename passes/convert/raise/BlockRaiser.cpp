@@ -314,8 +314,14 @@ bool BlockRaiser::raiseLanes(MutableArrayRef<Lane> group) {
   const Lane &first = group.front();
   product = terms[first.term].main.value.getDefiningOp();
   const FeedForward &network = first.network;
-  if (count < 2)
-    return false;
+  // One lane alone is all there is only if the choice is among one expert.
+  if (count < 2) {
+    auto topK = first.choice.ids
+                    ? first.choice.ids.value.getDefiningOp<onnx::TopKOp>()
+                    : onnx::TopKOp();
+    if (!topK || getTensorType(topK.getX()).getShape().back() != 1)
+      return false;
+  }
   SmallVector<const Lane *> ordered(count);
   for (const Lane &lane : group) {
     int64_t e = *lane.choice.expert;

@@ -257,7 +257,10 @@ static std::optional<int64_t> getConstant(const Axis &axis) {
 bool Tracer::stepConcat(onnx::ConcatOp op, IndexedValue &indexed) {
   RankedTensorType type = getTensorType(op.getResult());
   int64_t i = getAxisFromFront(op.getAxis(), type.getRank());
-  if (op->getNumOperands() == 1) {
+  // The rows of the only expert are joined like those of many.
+  int label = indexed.getLabel(i);
+  bool isLane = label != Digit::kNone && getRows(label);
+  if (op->getNumOperands() == 1 && !isLane) {
     indexed.value = op->getOperand(0);
     return true;
   }

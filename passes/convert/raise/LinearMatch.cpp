@@ -180,6 +180,17 @@ std::optional<ExpertMatrix> matchMatrix(Tracer &tracer,
   if (!labelled)
     return std::nullopt;
   std::tie(matrix.view, matrix.labels) = std::move(*labelled);
+  if (matrix.expert == Digit::kNone ||
+      llvm::is_contained(matrix.labels, matrix.expert))
+    return matrix;
+  // The only expert has a dimension of its own, too.
+  SmallVector<int64_t> shape(matrix.view.shape);
+  shape.insert(shape.begin(), 1);
+  std::optional<WeightView> stack = matrix.view.reshape(shape);
+  if (!stack)
+    return std::nullopt;
+  matrix.view = *stack;
+  matrix.labels.insert(matrix.labels.begin(), matrix.expert);
   return matrix;
 }
 
