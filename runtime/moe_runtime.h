@@ -82,7 +82,19 @@ typedef enum moe_dtype {
   MOE_DTYPE_U32 = 11,
   MOE_DTYPE_U64 = 12,
   /* One byte, 0 or 1. */
-  MOE_DTYPE_BOOL = 13
+  MOE_DTYPE_BOOL = 13,
+  /* The bits of a floating-point number of 8 or 4 bits, in a byte each. */
+  MOE_DTYPE_F8E4M3FN = 14,
+  MOE_DTYPE_F8E4M3FNUZ = 15,
+  MOE_DTYPE_F8E5M2 = 16,
+  MOE_DTYPE_F8E5M2FNUZ = 17,
+  MOE_DTYPE_F8E8M0FNU = 18,
+  MOE_DTYPE_F4E2M1FN = 19,
+  /* Integers of 4 and 2 bits, extended to a byte each. */
+  MOE_DTYPE_I4 = 20,
+  MOE_DTYPE_U4 = 21,
+  MOE_DTYPE_I2 = 22,
+  MOE_DTYPE_U2 = 23
 } moe_dtype_t;
 
 /* The size of an element in bytes; 0 for an unknown type. */

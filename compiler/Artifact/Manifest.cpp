@@ -47,7 +47,10 @@ static FailureOr<json::Value> describeValue(func::FuncOp main, Type type,
            << "expected ranked inputs and outputs, got " << type;
   StringAttr name;
   ArrayAttr symbols;
+  Type element = shaped.getElementType();
   if (attributes) {
+    if (auto stated = attributes.getAs<TypeAttr>("moe.type"))
+      element = stated.getValue();
     name = attributes.getAs<StringAttr>("moe.name");
     symbols = attributes.getAs<ArrayAttr>("moe.dims");
   }
@@ -65,7 +68,7 @@ static FailureOr<json::Value> describeValue(func::FuncOp main, Type type,
   }
   return json::Value(json::Object{
       {"name", toString(name ? name.getValue().str() : fallbackName.str())},
-      {"type", print(shaped.getElementType())},
+      {"type", print(element)},
       {"dims", std::move(dims)}});
 }
 

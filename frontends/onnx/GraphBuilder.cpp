@@ -9,13 +9,13 @@
 
 #include "dialects/moe/MoEDialect.h"
 #include "dialects/onnx/ONNXDialect.h"
+#include "frontends/onnx/ModelFile.h"
 #include "frontends/onnx/Tensors.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Diagnostics.h"
 #include "onnx/defs/schema.h"
-#include "llvm/ADT/ScopedHashTable.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -27,14 +27,6 @@ namespace {
 /// Subgraphs nested deeper than this are refused.
 constexpr unsigned kMaxDepth = 64;
 
-/// The operators of a domain live in one dialect; the domain is part of the
-/// mnemonic unless it is the standard's.
-std::string getOperationName(const ::onnx::NodeProto &node) {
-  std::string domain =
-      node.domain().empty() ? std::string() : node.domain() + ".";
-  return "onnx." + domain + node.op_type();
-}
-
 class GraphBuilder {
 public:
   GraphBuilder(StringRef folder, const ImportOptions &options,
@@ -45,11 +37,16 @@ public:
   LogicalResult buildMain(const ::onnx::GraphProto &graph, ModuleOp module);
 
 private:
-  using Scope = llvm::StringMap<Value>;
+  /// What a graph defines; subgraphs see the scopes around them.
+  struct Scope {
+    llvm::StringMap<Value> values;
+    llvm::StringMap<Type> types;
+  };
 
   LogicalResult listUnknownOperators(const ::onnx::GraphProto &graph,
                                      unsigned depth);
-  void collectTypes(const ::onnx::GraphProto &graph);
+  void enterScope(const ::onnx::GraphProto &graph);
+  ArrayAttr getStatedDims(const ::onnx::ValueInfoProto &output, Type type);
   LogicalResult buildBody(const ::onnx::GraphProto &graph);
   LogicalResult buildInitializer(const ::onnx::TensorProto &tensor);
   FailureOr<Value> buildTensor(const ::onnx::TensorProto &tensor,
@@ -69,6 +66,7 @@ private:
                                       Location location);
 
   Value lookup(StringRef name);
+  Type lookupType(StringRef name) { return scopes.back().types.lookup(name); }
   Location getLocation(const ::onnx::NodeProto &node);
   Value getNoValue(Location location) {
     return NoValueOp::create(builder, location, builder.getNoneType());
@@ -79,8 +77,7 @@ private:
   WeightLocator &locator;
   MLIRContext *context;
   OpBuilder builder;
-  llvm::StringMap<RankedTensorType> types;
-  SmallVector<Scope> scopes;
+  std::vector<Scope> scopes;
 };
 
 Location GraphBuilder::getLocation(const ::onnx::NodeProto &node) {
@@ -92,7 +89,7 @@ Location GraphBuilder::getLocation(const ::onnx::NodeProto &node) {
 
 Value GraphBuilder::lookup(StringRef name) {
   for (Scope &scope : llvm::reverse(scopes))
-    if (Value value = scope.lookup(name))
+    if (Value value = scope.values.lookup(name))
       return value;
   return {};
 }
@@ -105,7 +102,7 @@ GraphBuilder::listUnknownOperators(const ::onnx::GraphProto &graph,
            << "expected at most " << kMaxDepth << " levels of subgraphs";
   bool known = true;
   for (const ::onnx::NodeProto &node : graph.node()) {
-    std::string name = getOperationName(node);
+    std::string name = getOperationName(node.domain(), node.op_type());
     if (!RegisteredOperationName::lookup(name, context)) {
       InFlightDiagnostic error = emitError(getLocation(node));
       error << "operator '" << node.op_type() << "' of domain '"
@@ -121,26 +118,21 @@ GraphBuilder::listUnknownOperators(const ::onnx::GraphProto &graph,
   return success(known);
 }
 
-void GraphBuilder::collectTypes(const ::onnx::GraphProto &graph) {
-  auto collect = [&](const auto &values) {
-    for (const ::onnx::ValueInfoProto &value : values)
-      if (RankedTensorType type = getTensorType(value.type(), context))
-        types[value.name()] = type;
-  };
-  collect(graph.input());
-  collect(graph.value_info());
-  collect(graph.output());
-  for (const ::onnx::NodeProto &node : graph.node())
-    for (const ::onnx::AttributeProto &attribute : node.attribute())
-      if (attribute.has_g())
-        collectTypes(attribute.g());
+void GraphBuilder::enterScope(const ::onnx::GraphProto &graph) {
+  llvm::StringMap<Type> &types = scopes.emplace_back().types;
+  // The outputs of the main graph are as the file states them, which counts
+  // only for those that are inputs.
+  for (auto *values : {&graph.input(), &graph.value_info(), &graph.output()})
+    for (const ::onnx::ValueInfoProto &value : *values)
+      if (Type type = getTensorType(value.type(), context))
+        types.try_emplace(value.name(), type);
 }
 
 LogicalResult GraphBuilder::buildMain(const ::onnx::GraphProto &graph,
                                       ModuleOp module) {
   if (failed(listUnknownOperators(graph, 0)))
     return failure();
-  collectTypes(graph);
+  enterScope(graph);
   llvm::StringSet<> initializers;
   for (const ::onnx::TensorProto &tensor : graph.initializer())
     initializers.insert(tensor.name());
@@ -151,8 +143,8 @@ LogicalResult GraphBuilder::buildMain(const ::onnx::GraphProto &graph,
   for (const ::onnx::ValueInfoProto &input : graph.input()) {
     if (initializers.contains(input.name()))
       continue;
-    RankedTensorType type = types.lookup(input.name());
-    if (!type)
+    Type type = lookupType(input.name());
+    if (!isa_and_present<RankedTensorType>(type))
       return emitError(module.getLoc())
              << "expected input '" << input.name()
              << "' to be a tensor with a rank and a supported element type";
@@ -165,10 +157,9 @@ LogicalResult GraphBuilder::buildMain(const ::onnx::GraphProto &graph,
                                        builder.getFunctionType(inputs, {}));
   Block *entry = function.addEntryBlock();
   builder.setInsertionPointToEnd(entry);
-  scopes.emplace_back();
   for (auto [name, argument] :
        llvm::zip_equal(arguments, entry->getArguments()))
-    scopes.back()[name] = argument;
+    scopes.back().values[name] = argument;
   if (failed(buildBody(graph)))
     return failure();
 
@@ -185,10 +176,27 @@ LogicalResult GraphBuilder::buildMain(const ::onnx::GraphProto &graph,
       builder.getFunctionType(inputs, ValueRange(outputs).getTypes()));
   for (auto [i, name] : llvm::enumerate(inputNames))
     function.setArgAttr(i, moe::MoEDialect::kNameAttr, name);
-  for (auto [i, output] : llvm::enumerate(graph.output()))
+  for (auto [i, output] : llvm::enumerate(graph.output())) {
     function.setResultAttr(i, moe::MoEDialect::kNameAttr,
                            builder.getStringAttr(output.name()));
+    if (ArrayAttr dims = getStatedDims(output, outputs[i].getType()))
+      function.setResultAttr(i, moe::MoEDialect::kDimsAttr, dims);
+  }
   return success();
+}
+
+/// The names that the file gives the dimensions of an output. They say nothing
+/// about the extents, unlike those of the type.
+ArrayAttr GraphBuilder::getStatedDims(const ::onnx::ValueInfoProto &output,
+                                      Type type) {
+  RankedTensorType stated = getTensorType(output.type(), context);
+  auto actual = dyn_cast<RankedTensorType>(type);
+  auto names =
+      stated ? dyn_cast_or_null<DimsAttr>(stated.getEncoding()) : DimsAttr();
+  if (!names || !actual || actual.getRank() != stated.getRank())
+    return {};
+  return builder.getArrayAttr(SmallVector<Attribute>(names.getSymbols().begin(),
+                                                     names.getSymbols().end()));
 }
 
 LogicalResult GraphBuilder::buildBody(const ::onnx::GraphProto &graph) {
@@ -207,7 +215,7 @@ GraphBuilder::buildInitializer(const ::onnx::TensorProto &tensor) {
   FailureOr<Value> value = buildTensor(tensor, tensor.name(), location);
   if (failed(value))
     return failure();
-  scopes.back()[tensor.name()] = *value;
+  scopes.back().values[tensor.name()] = *value;
   return success();
 }
 
@@ -220,10 +228,14 @@ FailureOr<Value> GraphBuilder::buildTensor(const ::onnx::TensorProto &tensor,
       locator.locate(tensor, name, location);
   if (failed(place))
     return failure();
-  bool isFloat = isa<FloatType>(type->getElementType());
+  Type element = type->getElementType();
+  bool isFloat = isa<FloatType>(element);
   int64_t limit = isFloat ? options.maxConstantElements
                           : options.maxIntegerConstantElements;
-  bool isWeight = *place && type->getNumElements() > limit;
+  // Narrow numbers are constants: nothing multiplies them as they are stored.
+  bool isNarrow = element.getIntOrFloatBitWidth() < (isFloat ? 16 : 8) &&
+                  !element.isInteger(1);
+  bool isWeight = *place && !isNarrow && type->getNumElements() > limit;
   if (isWeight && type->getRank() <= 1 &&
       type->getNumElements() <= options.maxUniformElements) {
     // Zeros and ones that exporters store are not worth a look into the file.
@@ -260,12 +272,13 @@ LogicalResult GraphBuilder::buildNode(const ::onnx::NodeProto &node) {
         buildTensor(node.attribute(0).t(), node.output(0), location);
     if (failed(value))
       return failure();
-    scopes.back()[node.output(0)] = *value;
+    scopes.back().values[node.output(0)] = *value;
     return success();
   }
   const ::onnx::OpSchema *schema =
       ::onnx::OpSchemaRegistry::Schema(node.op_type(), node.domain());
-  OperationState state(location, getOperationName(node));
+  OperationState state(location,
+                       getOperationName(node.domain(), node.op_type()));
   if (failed(addOperands(node, schema, state)) ||
       failed(addResults(node, schema, state)) ||
       failed(addAttributes(node, schema, state)))
@@ -278,7 +291,7 @@ LogicalResult GraphBuilder::buildNode(const ::onnx::NodeProto &node) {
     return failure();
   for (auto [name, result] : llvm::zip(node.output(), op->getResults()))
     if (!name.empty())
-      scopes.back()[name] = result;
+      scopes.back().values[name] = result;
   return success();
 }
 
@@ -319,7 +332,7 @@ LogicalResult GraphBuilder::addResults(const ::onnx::NodeProto &node,
       state.types.push_back(builder.getNoneType());
       continue;
     }
-    RankedTensorType type = types.lookup(name);
+    Type type = lookupType(name);
     if (!type)
       return emitError(state.location)
              << "the shape of result '" << name
@@ -362,7 +375,9 @@ LogicalResult GraphBuilder::addAttributes(const ::onnx::NodeProto &node,
                                           const ::onnx::OpSchema *schema,
                                           OperationState &state) {
   for (const ::onnx::AttributeProto &attribute : node.attribute()) {
-    if (attribute.has_g() || isDefault(attribute, schema))
+    // The type of an optional value is that of the result.
+    bool isType = attribute.type() == ::onnx::AttributeProto::TYPE_PROTO;
+    if (attribute.has_g() || isType || isDefault(attribute, schema))
       continue;
     FailureOr<Attribute> value = buildAttribute(attribute, state.location);
     if (failed(value))
@@ -419,13 +434,14 @@ LogicalResult GraphBuilder::buildRegions(const ::onnx::NodeProto &node,
   for (auto [attribute, region] : llvm::zip_equal(bodies, op->getRegions())) {
     OpBuilder::InsertionGuard guard(builder);
     Block *block = builder.createBlock(&region);
-    scopes.emplace_back();
+    enterScope(attribute->g());
     for (const ::onnx::ValueInfoProto &input : attribute->g().input()) {
-      RankedTensorType type = types.lookup(input.name());
+      Type type = lookupType(input.name());
       if (!type)
         return emitError(op->getLoc())
                << "the shape of '" << input.name() << "' cannot be inferred";
-      scopes.back()[input.name()] = block->addArgument(type, op->getLoc());
+      scopes.back().values[input.name()] =
+          block->addArgument(type, op->getLoc());
     }
     if (failed(buildBody(attribute->g())))
       return failure();

@@ -8,16 +8,14 @@
 #include "frontends/onnx/ModelFile.h"
 
 #include "mlir/IR/Diagnostics.h"
-#include "onnx/checker.h"
 #include "onnx/defs/parser.h"
-#include "onnx/defs/schema.h"
-#include "onnx/inliner/inliner.h"
-#include "onnx/shape_inference/implementation.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <limits>
 
 using namespace mlir;
 
@@ -26,8 +24,7 @@ namespace {
 /// Protobuf cannot hold more in one message.
 constexpr uint64_t kMaxModelBytes = (uint64_t(1) << 31) - 1;
 
-/// The oldest operator set whose forms `normalizeGraph` knows.
-constexpr int64_t kOldestOpset = 13;
+constexpr int64_t kMaxVersion = std::numeric_limits<int>::max();
 
 LogicalResult parseText(StringRef text, Location location,
                         ::onnx::ModelProto &model) {
@@ -52,53 +49,28 @@ LogicalResult parseBinary(StringRef bytes, Location location,
   return success();
 }
 
-/// The version of the standard's operators that the model imports, or 0.
-int64_t getOpset(const ::onnx::ModelProto &model) {
-  for (const auto &import : model.opset_import())
-    if (import.domain().empty() || import.domain() == "ai.onnx")
-      return import.version();
-  return 0;
-}
-
 LogicalResult checkHeader(Location location, const ::onnx::ModelProto &model) {
   if (!model.has_graph())
     return emitError(location) << "expected a model with a graph, got none";
   if (model.opset_import_size() == 0)
     return emitError(location) << "expected an opset import, got none";
-  int64_t opset = getOpset(model);
-  int64_t newest = ::onnx::OpSchemaRegistry::DomainToVersionRange::Instance()
-                       .Map()
-                       .at("")
-                       .second;
-  if (opset < kOldestOpset || opset > newest)
-    return emitError(location)
-           << "expected operator set " << kOldestOpset << " to " << newest
-           << ", got " << opset << "; export the model again with one of these";
+  for (const auto &import : model.opset_import())
+    if (import.version() < 1 || import.version() > kMaxVersion)
+      return emitError(location)
+             << "expected a version of '" << import.domain() << "' in [1, "
+             << kMaxVersion << "], got " << import.version();
   return success();
 }
 
-LogicalResult inferShapes(Location location, ::onnx::ModelProto &model) {
-  ::onnx::ShapeInferenceOptions options(/*check_type=*/true,
-                                        /*strict_mode=*/1,
-                                        /*data_prop=*/true);
-  auto infer = [&]() -> std::string {
-    try {
-      ::onnx::shape_inference::InferShapes(
-          model, ::onnx::OpSchemaRegistry::Instance(), options);
-    } catch (const std::exception &error) {
-      return error.what();
-    }
-    return {};
-  };
-  if (infer().empty())
-    return success();
-  // Some exporters write wrong types for intermediate values; what counts is
-  // what follows from the inputs.
-  model.mutable_graph()->clear_value_info();
-  std::string problem = infer();
-  if (!problem.empty())
-    return emitError(location) << "shape inference failed: " << problem;
-  return success();
+/// The standard's own name for its domain is the empty one.
+void clearStandardDomain(::onnx::GraphProto &graph) {
+  for (::onnx::NodeProto &node : *graph.mutable_node()) {
+    if (node.domain() == "ai.onnx")
+      node.clear_domain();
+    for (::onnx::AttributeProto &attribute : *node.mutable_attribute())
+      if (attribute.has_g())
+        clearStandardDomain(*attribute.mutable_g());
+  }
 }
 
 } // namespace
@@ -132,16 +104,12 @@ LogicalResult mlir::onnx::prepareModel(Location location,
   registerContribSchemas();
   if (failed(checkHeader(location, model)))
     return failure();
-  int64_t opset = getOpset(model);
-  try {
-    if (model.functions_size() > 0)
-      ::onnx::inliner::InlineLocalFunctions(model, /*convert_version=*/true);
-  } catch (const std::exception &error) {
-    return emitError(location)
-           << "inlining the functions of the model failed: " << error.what();
-  }
-  if (failed(inferShapes(location, model)))
+  for (auto &import : *model.mutable_opset_import())
+    if (import.domain() == "ai.onnx")
+      import.clear_domain();
+  clearStandardDomain(*model.mutable_graph());
+  if (failed(inlineFunctions(location, model)) ||
+      failed(normalizeModel(location, model)))
     return failure();
-  normalizeGraph(*model.mutable_graph(), opset);
-  return success();
+  return inferTypes(location, model);
 }

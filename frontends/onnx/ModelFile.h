@@ -19,13 +19,23 @@ LogicalResult readModel(StringRef path, Location location,
                         ::onnx::ModelProto &model);
 
 /// Checks what the importer relies on and brings the graph into the newest
-/// form: functions of the model inlined, attributes of older operator sets
-/// replaced by operands, shapes inferred.
+/// form: functions inlined, older operators replaced, types inferred.
 LogicalResult prepareModel(Location location, ::onnx::ModelProto &model);
 
-/// Replaces attribute forms of operator sets older than `opset` (the version of
-/// the standard's operators) by the newest form, in `graph` and its subgraphs.
-void normalizeGraph(::onnx::GraphProto &graph, int64_t opset);
+/// Replaces the functions of the model, and those of the standard that the onnx
+/// dialect has no operation for, by their bodies.
+LogicalResult inlineFunctions(Location location, ::onnx::ModelProto &model);
+
+/// Replaces operators of older operator sets by their newest form.
+LogicalResult normalizeModel(Location location, ::onnx::ModelProto &model);
+
+/// Infers the types of all values; what the file states counts only where
+/// nothing can be inferred.
+LogicalResult inferTypes(Location location, ::onnx::ModelProto &model);
+
+/// The operators of a domain live in one dialect; the domain is part of the
+/// mnemonic unless it is the standard's.
+std::string getOperationName(StringRef domain, StringRef name);
 
 /// Teaches the ONNX library the operators of other domains that the onnx
 /// dialect has, with their type and shape inference.

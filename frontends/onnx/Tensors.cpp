@@ -50,9 +50,41 @@ Type mlir::onnx::getElementType(int32_t dataType, MLIRContext *context) {
     return integer(32, true);
   case ::onnx::TensorProto::UINT64:
     return integer(64, true);
+  case ::onnx::TensorProto::FLOAT8E4M3FN:
+    return Float8E4M3FNType::get(context);
+  case ::onnx::TensorProto::FLOAT8E4M3FNUZ:
+    return Float8E4M3FNUZType::get(context);
+  case ::onnx::TensorProto::FLOAT8E5M2:
+    return Float8E5M2Type::get(context);
+  case ::onnx::TensorProto::FLOAT8E5M2FNUZ:
+    return Float8E5M2FNUZType::get(context);
+  case ::onnx::TensorProto::FLOAT8E8M0:
+    return Float8E8M0FNUType::get(context);
+  case ::onnx::TensorProto::FLOAT4E2M1:
+    return Float4E2M1FNType::get(context);
+  case ::onnx::TensorProto::INT4:
+    return integer(4);
+  case ::onnx::TensorProto::UINT4:
+    return integer(4, true);
+  case ::onnx::TensorProto::INT2:
+    return integer(2);
+  case ::onnx::TensorProto::UINT2:
+    return integer(2, true);
   default:
     return {};
   }
+}
+
+std::string mlir::onnx::unpackBits(StringRef packed, unsigned bits,
+                                   int64_t count) {
+  std::string bytes;
+  unsigned perByte = 8 / bits, mask = (1u << bits) - 1;
+  for (int64_t i = 0; i < count; ++i)
+    bytes +=
+        static_cast<char>(static_cast<unsigned char>(packed[i / perByte]) >>
+                              (i % perByte * bits) &
+                          mask);
+  return bytes;
 }
 
 RankedTensorType mlir::onnx::getTensorType(const ::onnx::TypeProto &type,
@@ -123,7 +155,7 @@ static std::string readLists(const ::onnx::TensorProto &tensor) {
     append<int32_t>(bytes, tensor.int32_data());
     break;
   default: // Narrow types share the list of int32.
-    if (mlir::onnx::getElementBytes(tensor) == 2)
+    if (mlir::onnx::getElementBits(tensor) == 16)
       append<uint16_t>(bytes, tensor.int32_data());
     else
       append<uint8_t>(bytes, tensor.int32_data());
@@ -137,7 +169,8 @@ mlir::onnx::readTensor(const ::onnx::TensorProto &tensor, StringRef folder,
   FailureOr<RankedTensorType> type = getTensorType(tensor, location);
   if (failed(type))
     return failure();
-  int64_t expected = type->getNumElements() * getElementBytes(tensor);
+  int64_t count = type->getNumElements(), bits = getElementBits(tensor);
+  int64_t expected = (count * bits + 7) / 8;
   std::string bytes;
   if (tensor.data_location() == ::onnx::TensorProto::EXTERNAL) {
     WeightLocator locator;
@@ -163,9 +196,11 @@ mlir::onnx::readTensor(const ::onnx::TensorProto &tensor, StringRef folder,
     return emitError(location)
            << "expected " << expected << " bytes for tensor '" << tensor.name()
            << "' of type " << *type << ", got " << bytes.size();
+  if (bits < 8)
+    bytes = unpackBits(bytes, bits, count);
   ArrayRef<char> raw(bytes.data(), bytes.size());
   // One element stands for all if they are equal.
-  size_t width = getElementBytes(tensor);
+  size_t width = std::max<int64_t>(bits / 8, 1);
   if (bytes.size() > width && bytes.compare(width, std::string::npos, bytes, 0,
                                             bytes.size() - width) == 0)
     raw = raw.take_front(width);

@@ -18,6 +18,10 @@ namespace mlir::onnx {
 /// The element type for a TensorProto::DataType; null if there is none.
 Type getElementType(int32_t dataType, MLIRContext *context);
 
+/// Numbers of `bits` (4 or 2) that share bytes, the low bits first, as one byte
+/// each.
+std::string unpackBits(StringRef packed, unsigned bits, int64_t count);
+
 /// The tensor type of `type`, with `#onnx.dims` where dimensions have names;
 /// null if it is no tensor, or its rank is unknown.
 RankedTensorType getTensorType(const ::onnx::TypeProto &type,

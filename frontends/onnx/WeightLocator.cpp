@@ -138,25 +138,37 @@ bool isContained(StringRef location) {
 
 } // namespace
 
-int64_t mlir::onnx::getElementBytes(const ::onnx::TensorProto &tensor) {
+int64_t mlir::onnx::getElementBits(const ::onnx::TensorProto &tensor) {
   switch (tensor.data_type()) {
+  case ::onnx::TensorProto::DOUBLE:
+  case ::onnx::TensorProto::INT64:
+  case ::onnx::TensorProto::UINT64:
+    return 64;
   case ::onnx::TensorProto::FLOAT:
   case ::onnx::TensorProto::INT32:
   case ::onnx::TensorProto::UINT32:
-    return 4;
+    return 32;
   case ::onnx::TensorProto::FLOAT16:
   case ::onnx::TensorProto::BFLOAT16:
   case ::onnx::TensorProto::INT16:
   case ::onnx::TensorProto::UINT16:
-    return 2;
-  case ::onnx::TensorProto::DOUBLE:
-  case ::onnx::TensorProto::INT64:
-  case ::onnx::TensorProto::UINT64:
-    return 8;
+    return 16;
   case ::onnx::TensorProto::INT8:
   case ::onnx::TensorProto::UINT8:
   case ::onnx::TensorProto::BOOL:
-    return 1;
+  case ::onnx::TensorProto::FLOAT8E4M3FN:
+  case ::onnx::TensorProto::FLOAT8E4M3FNUZ:
+  case ::onnx::TensorProto::FLOAT8E5M2:
+  case ::onnx::TensorProto::FLOAT8E5M2FNUZ:
+  case ::onnx::TensorProto::FLOAT8E8M0:
+    return 8;
+  case ::onnx::TensorProto::INT4:
+  case ::onnx::TensorProto::UINT4:
+  case ::onnx::TensorProto::FLOAT4E2M1:
+    return 4;
+  case ::onnx::TensorProto::INT2:
+  case ::onnx::TensorProto::UINT2:
+    return 2;
   default:
     return 0;
   }
@@ -203,7 +215,7 @@ mlir::onnx::WeightLocator::locate(const ::onnx::TensorProto &tensor,
   if (failed(count))
     return failure();
   bool isRaw = tensor.has_raw_data();
-  int64_t bytes = *count * getElementBytes(tensor);
+  int64_t bytes = (*count * getElementBits(tensor) + 7) / 8;
   int64_t stored = isRaw ? static_cast<int64_t>(tensor.raw_data().size())
                          : int64_t(4) * tensor.float_data_size();
   auto place = embedded.find(name);
@@ -261,13 +273,15 @@ mlir::onnx::WeightLocator::locateExternal(const ::onnx::TensorProto &tensor,
   FailureOr<int64_t> count = getElementCount(tensor, location);
   if (failed(count))
     return failure();
-  int64_t elementBytes = getElementBytes(tensor), bytes = 0;
-  if (elementBytes == 0)
+  int64_t elementBits = getElementBits(tensor), bits = 0;
+  if (elementBits == 0)
     return std::optional<WeightPlace>();
-  if (llvm::MulOverflow(*count, elementBytes, bytes)) {
+  if (llvm::MulOverflow(*count, elementBits, bits) ||
+      bits > std::numeric_limits<int64_t>::max() - 7) {
     fail() << "expected a countable number of bytes";
     return failure();
   }
+  int64_t bytes = (bits + 7) / 8;
   if (hasLength && length != static_cast<uint64_t>(bytes)) {
     fail() << "expected " << bytes << " bytes for its shape, got " << length;
     return failure();

@@ -47,9 +47,9 @@ private:
   llvm::StringMap<int64_t> embedded;
 };
 
-/// Bytes that one element of `tensor` takes, 0 for types without a fixed size
-/// of whole bytes.
-int64_t getElementBytes(const ::onnx::TensorProto &tensor);
+/// Bits that one element of `tensor` takes in a file, 0 for types without a
+/// fixed size.
+int64_t getElementBits(const ::onnx::TensorProto &tensor);
 
 /// The number of elements; fails if a dimension is negative or the product
 /// overflows.

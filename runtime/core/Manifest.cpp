@@ -24,13 +24,29 @@ struct DtypeRow {
 } // namespace
 
 static const DtypeRow kDtypes[] = {
-    {MOE_DTYPE_F32, "f32", 4},  {MOE_DTYPE_F64, "f64", 8},
-    {MOE_DTYPE_F16, "f16", 2},  {MOE_DTYPE_BF16, "bf16", 2},
-    {MOE_DTYPE_I8, "i8", 1},    {MOE_DTYPE_I16, "i16", 2},
-    {MOE_DTYPE_I32, "i32", 4},  {MOE_DTYPE_I64, "i64", 8},
-    {MOE_DTYPE_U8, "ui8", 1},   {MOE_DTYPE_U16, "ui16", 2},
-    {MOE_DTYPE_U32, "ui32", 4}, {MOE_DTYPE_U64, "ui64", 8},
+    {MOE_DTYPE_F32, "f32", 4},
+    {MOE_DTYPE_F64, "f64", 8},
+    {MOE_DTYPE_F16, "f16", 2},
+    {MOE_DTYPE_BF16, "bf16", 2},
+    {MOE_DTYPE_I8, "i8", 1},
+    {MOE_DTYPE_I16, "i16", 2},
+    {MOE_DTYPE_I32, "i32", 4},
+    {MOE_DTYPE_I64, "i64", 8},
+    {MOE_DTYPE_U8, "ui8", 1},
+    {MOE_DTYPE_U16, "ui16", 2},
+    {MOE_DTYPE_U32, "ui32", 4},
+    {MOE_DTYPE_U64, "ui64", 8},
     {MOE_DTYPE_BOOL, "i1", 1},
+    {MOE_DTYPE_F8E4M3FN, "f8E4M3FN", 1},
+    {MOE_DTYPE_F8E4M3FNUZ, "f8E4M3FNUZ", 1},
+    {MOE_DTYPE_F8E5M2, "f8E5M2", 1},
+    {MOE_DTYPE_F8E5M2FNUZ, "f8E5M2FNUZ", 1},
+    {MOE_DTYPE_F8E8M0FNU, "f8E8M0FNU", 1},
+    {MOE_DTYPE_F4E2M1FN, "f4E2M1FN", 1},
+    {MOE_DTYPE_I4, "i4", 1},
+    {MOE_DTYPE_U4, "ui4", 1},
+    {MOE_DTYPE_I2, "i2", 1},
+    {MOE_DTYPE_U2, "ui2", 1},
 };
 
 extern "C" size_t moe_dtype_size(moe_dtype_t dtype) {

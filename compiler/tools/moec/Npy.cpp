@@ -23,12 +23,31 @@ struct Row {
 };
 } // namespace
 
-static const Row kRows[] = {
-    {"<f4", MOE_DTYPE_F32},  {"<f8", MOE_DTYPE_F64}, {"<f2", MOE_DTYPE_F16},
-    {"<V2", MOE_DTYPE_BF16}, {"|i1", MOE_DTYPE_I8},  {"<i2", MOE_DTYPE_I16},
-    {"<i4", MOE_DTYPE_I32},  {"<i8", MOE_DTYPE_I64}, {"|u1", MOE_DTYPE_U8},
-    {"<u2", MOE_DTYPE_U16},  {"<u4", MOE_DTYPE_U32}, {"<u8", MOE_DTYPE_U64},
-    {"|b1", MOE_DTYPE_BOOL}, {"|V2", MOE_DTYPE_BF16}};
+static const Row kRows[] = {{"<f4", MOE_DTYPE_F32},
+                            {"<f8", MOE_DTYPE_F64},
+                            {"<f2", MOE_DTYPE_F16},
+                            {"<V2", MOE_DTYPE_BF16},
+                            {"|i1", MOE_DTYPE_I8},
+                            {"<i2", MOE_DTYPE_I16},
+                            {"<i4", MOE_DTYPE_I32},
+                            {"<i8", MOE_DTYPE_I64},
+                            {"|u1", MOE_DTYPE_U8},
+                            {"<u2", MOE_DTYPE_U16},
+                            {"<u4", MOE_DTYPE_U32},
+                            {"<u8", MOE_DTYPE_U64},
+                            {"|b1", MOE_DTYPE_BOOL},
+                            {"|V2", MOE_DTYPE_BF16},
+                            // A file does not tell these from other bytes.
+                            {"|i1", MOE_DTYPE_I4},
+                            {"|u1", MOE_DTYPE_U4},
+                            {"|i1", MOE_DTYPE_I2},
+                            {"|u1", MOE_DTYPE_U2},
+                            {"|V1", MOE_DTYPE_F8E4M3FN},
+                            {"|V1", MOE_DTYPE_F8E4M3FNUZ},
+                            {"|V1", MOE_DTYPE_F8E5M2},
+                            {"|V1", MOE_DTYPE_F8E5M2FNUZ},
+                            {"|V1", MOE_DTYPE_F8E8M0FNU},
+                            {"|V1", MOE_DTYPE_F4E2M1FN}};
 
 /// The text after `'key':` in the header, which is a Python dictionary.
 static bool findValue(const std::string &header, const std::string &key,

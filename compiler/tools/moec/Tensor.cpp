@@ -7,6 +7,8 @@
 
 #include "compiler/tools/moec/Tensor.h"
 
+#include "llvm/ADT/APFloat.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -56,6 +58,35 @@ std::string describe(const moe_tensor_t &tensor) {
   return text + ']';
 }
 
+/// The format of a narrow floating-point type; null for others.
+static const llvm::fltSemantics *getNarrowFormat(moe_dtype_t dtype) {
+  switch (dtype) {
+  case MOE_DTYPE_F8E4M3FN:
+    return &llvm::APFloat::Float8E4M3FN();
+  case MOE_DTYPE_F8E4M3FNUZ:
+    return &llvm::APFloat::Float8E4M3FNUZ();
+  case MOE_DTYPE_F8E5M2:
+    return &llvm::APFloat::Float8E5M2();
+  case MOE_DTYPE_F8E5M2FNUZ:
+    return &llvm::APFloat::Float8E5M2FNUZ();
+  case MOE_DTYPE_F8E8M0FNU:
+    return &llvm::APFloat::Float8E8M0FNU();
+  case MOE_DTYPE_F4E2M1FN:
+    return &llvm::APFloat::Float4E2M1FN();
+  default:
+    return nullptr;
+  }
+}
+
+static double readNarrow(const llvm::fltSemantics &format, uint8_t code) {
+  unsigned width = llvm::APFloat::getSizeInBits(format);
+  llvm::APFloat number(format, llvm::APInt(8, code).trunc(width));
+  bool losesInfo;
+  number.convert(llvm::APFloat::IEEEdouble(),
+                 llvm::APFloat::rmNearestTiesToEven, &losesInfo);
+  return number.convertToDouble();
+}
+
 template <typename T> static double readAs(const void *data, int64_t index) {
   T value;
   std::memcpy(&value, static_cast<const char *>(data) + index * sizeof(T),
@@ -64,6 +95,9 @@ template <typename T> static double readAs(const void *data, int64_t index) {
 }
 
 double readElement(const moe_tensor_t &tensor, int64_t index) {
+  if (const llvm::fltSemantics *format = getNarrowFormat(tensor.dtype))
+    return readNarrow(*format,
+                      static_cast<const uint8_t *>(tensor.data)[index]);
   switch (tensor.dtype) {
   case MOE_DTYPE_F32:
     return readAs<float>(tensor.data, index);
@@ -78,6 +112,8 @@ double readElement(const moe_tensor_t &tensor, int64_t index) {
     return readAs<float>(&bits, 0);
   }
   case MOE_DTYPE_I8:
+  case MOE_DTYPE_I4:
+  case MOE_DTYPE_I2:
     return readAs<int8_t>(tensor.data, index);
   case MOE_DTYPE_I16:
     return readAs<int16_t>(tensor.data, index);
@@ -86,6 +122,8 @@ double readElement(const moe_tensor_t &tensor, int64_t index) {
   case MOE_DTYPE_I64:
     return readAs<int64_t>(tensor.data, index);
   case MOE_DTYPE_U8:
+  case MOE_DTYPE_U4:
+  case MOE_DTYPE_U2:
   case MOE_DTYPE_BOOL:
     return readAs<uint8_t>(tensor.data, index);
   case MOE_DTYPE_U16:
@@ -94,11 +132,14 @@ double readElement(const moe_tensor_t &tensor, int64_t index) {
     return readAs<uint32_t>(tensor.data, index);
   case MOE_DTYPE_U64:
     return readAs<uint64_t>(tensor.data, index);
+  default:
+    break;
   }
   return 0;
 }
 
 bool isFloat(moe_dtype_t dtype) {
   return dtype == MOE_DTYPE_F32 || dtype == MOE_DTYPE_F64 ||
-         dtype == MOE_DTYPE_F16 || dtype == MOE_DTYPE_BF16;
+         dtype == MOE_DTYPE_F16 || dtype == MOE_DTYPE_BF16 ||
+         getNarrowFormat(dtype);
 }

@@ -7,6 +7,8 @@
 
 #include "compiler/tools/moec/TensorProtoReader.h"
 
+#include "frontends/onnx/Tensors.h"
+
 #include "onnx/onnx_pb.h"
 
 #include <cstring>
@@ -42,6 +44,26 @@ static std::optional<moe_dtype_t> getDtype(int type) {
     return MOE_DTYPE_U64;
   case Proto::BOOL:
     return MOE_DTYPE_BOOL;
+  case Proto::FLOAT8E4M3FN:
+    return MOE_DTYPE_F8E4M3FN;
+  case Proto::FLOAT8E4M3FNUZ:
+    return MOE_DTYPE_F8E4M3FNUZ;
+  case Proto::FLOAT8E5M2:
+    return MOE_DTYPE_F8E5M2;
+  case Proto::FLOAT8E5M2FNUZ:
+    return MOE_DTYPE_F8E5M2FNUZ;
+  case Proto::FLOAT8E8M0:
+    return MOE_DTYPE_F8E8M0FNU;
+  case Proto::FLOAT4E2M1:
+    return MOE_DTYPE_F4E2M1FN;
+  case Proto::INT4:
+    return MOE_DTYPE_I4;
+  case Proto::UINT4:
+    return MOE_DTYPE_U4;
+  case Proto::INT2:
+    return MOE_DTYPE_I2;
+  case Proto::UINT2:
+    return MOE_DTYPE_U2;
   default:
     return std::nullopt;
   }
@@ -61,7 +83,41 @@ static bool copyField(const Field &field, Tensor &result) {
   return true;
 }
 
+/// The bits of a number in a file that shares its bytes with others, else 8.
+static unsigned getPackedBits(moe_dtype_t dtype) {
+  switch (dtype) {
+  case MOE_DTYPE_I4:
+  case MOE_DTYPE_U4:
+  case MOE_DTYPE_F4E2M1FN:
+    return 4;
+  case MOE_DTYPE_I2:
+  case MOE_DTYPE_U2:
+    return 2;
+  default:
+    return 8;
+  }
+}
+
+/// Gives each number a byte of its own.
+static bool copyPacked(const Proto &proto, unsigned bits, Tensor &result) {
+  std::string packed = proto.raw_data();
+  if (!proto.has_raw_data())
+    packed.assign(proto.int32_data().begin(), proto.int32_data().end());
+  size_t count = result.bytes.size();
+  if (packed.size() != (count * bits + 7) / 8)
+    return false;
+  std::string bytes = mlir::onnx::unpackBits(packed, bits, count);
+  bool isSigned = result.dtype == MOE_DTYPE_I4 || result.dtype == MOE_DTYPE_I2;
+  for (size_t i = 0; i < count; ++i) {
+    bool isNegative = isSigned && (bytes[i] >> (bits - 1) & 1);
+    result.bytes[i] = isNegative ? bytes[i] - (1 << bits) : bytes[i];
+  }
+  return true;
+}
+
 static bool copyNumbers(const Proto &proto, Tensor &result) {
+  if (unsigned bits = getPackedBits(result.dtype); bits < 8)
+    return copyPacked(proto, bits, result);
   if (proto.has_raw_data()) {
     const std::string &raw = proto.raw_data();
     if (raw.size() != result.bytes.size())

@@ -252,6 +252,45 @@ LogicalResult lowerBitwiseNot(onnx::BitwiseNotOp op, Lowering &l) {
   return success();
 }
 
+/// A shift by a negative amount, or by the width or more, leaves the sign: zero
+/// for a shift to the left.
+LogicalResult lowerBitShift(onnx::BitShiftOp op, Lowering &l) {
+  Value x = l.get(op.getX()), y = l.get(op.getY());
+  Type element = getElement(x);
+  bool isUnsigned = Lowering::isUnsigned(op.getX());
+  bool left = op.getDirection() == "LEFT";
+  if (!left && op.getDirection() != "RIGHT")
+    return l.error() << "expected the direction LEFT or RIGHT, got '"
+                     << op.getDirection() << "'";
+  unsigned width = element.getIntOrFloatBitWidth();
+  l.set(op.getZ(),
+        l.tensors.map(
+            {x, y}, element,
+            [&](TensorBuilder &t, ValueRange v) -> Value {
+              OpBuilder &b = t.builder;
+              // Negative amounts are large ones without a sign.
+              Value fits =
+                  arith::CmpIOp::create(b, t.loc, arith::CmpIPredicate::ult,
+                                        v[1], t.constant(element, width));
+              Value zero = t.constant(element, 0);
+              if (left)
+                return t.select(fits,
+                                arith::ShLIOp::create(
+                                    b, t.loc, v[0], t.select(fits, v[1], zero)),
+                                zero);
+              if (isUnsigned)
+                return t.select(fits,
+                                arith::ShRUIOp::create(
+                                    b, t.loc, v[0], t.select(fits, v[1], zero)),
+                                zero);
+              Value most = t.constant(element, width - 1);
+              return arith::ShRSIOp::create(b, t.loc, v[0],
+                                            t.select(fits, v[1], most));
+            },
+            l.getUncertainDims({op.getX(), op.getY()})));
+  return success();
+}
+
 } // namespace
 
 void moe::addActivationLowerings(LoweringTable &table) {
@@ -280,6 +319,7 @@ void moe::addActivationLowerings(LoweringTable &table) {
   table.add(lowerBiasGelu);
   table.add(lowerDropout);
   table.add(lowerBitwiseNot);
+  table.add(lowerBitShift);
   table.add(lowerBitwise<onnx::BitwiseAndOp, arith::AndIOp>);
   table.add(lowerBitwise<onnx::BitwiseOrOp, arith::OrIOp>);
   table.add(lowerBitwise<onnx::BitwiseXorOp, arith::XOrIOp>);

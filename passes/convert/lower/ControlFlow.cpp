@@ -233,22 +233,34 @@ bool alwaysHolds(Value condition, Value before) {
   return value && value.isSplat() && value.getSplatValue<APInt>().isOne();
 }
 
-/// A loop that may end at each turn.
+/// A loop that may end at each turn. Results that gather a slice of each turn
+/// grow, since nobody knows how many turns there will be.
 LogicalResult lowerConditional(onnx::LoopOp op, Lowering &l) {
   TensorBuilder &t = l.tensors;
   Block &body = op.getBody().front();
   unsigned stateCount = op.getVInitial().size();
-  if (op->getNumResults() != stateCount)
-    return l.error() << "expected a loop with a condition to have only states "
-                        "as results";
   Type i1 = t.builder.getI1Type(), index = t.builder.getIndexType();
   SmallVector<Type> types =
       llvm::map_to_vector(op->getResultTypes(), getPlainType);
-  SmallVector<Type> carried = {index, i1};
-  carried.append(types.begin(), types.end());
+  types.resize(stateCount);
   SmallVector<Value> initial;
   for (Value state : op.getVInitial())
     initial.push_back(l.get(state));
+  for (Value slice :
+       body.getTerminator()->getOperands().drop_front(1 + stateCount)) {
+    auto part = cast<RankedTensorType>(getPlainType(slice.getType()));
+    if (!part.hasStaticShape())
+      return l.error() << "expected results of static shape in each turn, got "
+                       << part;
+    SmallVector<int64_t> shape(part.getShape());
+    shape.insert(shape.begin(), ShapedType::kDynamic);
+    types.push_back(RankedTensorType::get(shape, part.getElementType()));
+    Sizes none = getAsIndexOpFoldResult(op->getContext(), part.getShape());
+    none.insert(none.begin(), t.builder.getIndexAttr(0));
+    initial.push_back(t.empty(none, part.getElementType()));
+  }
+  SmallVector<Type> carried = {index, i1};
+  carried.append(types.begin(), types.end());
   initial = retypeAll(t, initial, types);
   Value holds = Lowering::has(op.getCond())
                     ? extractOnly(t, l.get(op.getCond()))
@@ -281,12 +293,17 @@ LogicalResult lowerConditional(onnx::LoopOp op, Lowering &l) {
   FailureOr<SmallVector<Value>> values = l.lowerBody(body);
   if (failed(values))
     return failure();
-  SmallVector<Value> next = retypeAll(t, ArrayRef(*values).drop_front(), types);
+  SmallVector<Value> next(ArrayRef(*values).drop_front());
+  for (unsigned i = stateCount; i < next.size(); ++i)
+    next[i] =
+        t.concat({after->getArgument(i + 2), t.insertUnit(next[i], 0)}, 0);
+  next = retypeAll(t, next, types);
   next.insert(next.begin(),
               {t.add(turn, t.index(1)), extractOnly(t, values->front())});
   scf::YieldOp::create(t.builder, t.loc, next);
+  t.builder.setInsertionPointAfter(loop);
   for (auto [i, result] : llvm::enumerate(op->getResults()))
-    l.mapping.map(result, loop.getResult(i + 2));
+    l.set(result, loop.getResult(i + 2));
   return success();
 }
 

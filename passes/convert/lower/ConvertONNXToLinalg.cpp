@@ -57,6 +57,10 @@ const LoweringTable &getTable() {
   return table;
 }
 
+/// Attribute of arguments and results: the element type that the model states,
+/// where another one stands for it (`ui8` is stored as `i8`).
+constexpr llvm::StringLiteral kTypeAttr = "moe.type";
+
 bool isONNX(Operation *op) {
   return isa_and_present<onnx::ONNXDialect>(op->getDialect());
 }
@@ -107,7 +111,7 @@ struct ConvertONNXToLinalg
     }
     for (Operation *op : llvm::reverse(originals))
       op->erase();
-    recordDims(function);
+    recordSignature(function);
     body.eraseArguments(0, count);
     auto terminator = cast<func::ReturnOp>(body.getTerminator());
     function.setFunctionType(FunctionType::get(
@@ -115,26 +119,46 @@ struct ConvertONNXToLinalg
     return success();
   }
 
-  /// The names of dynamic dimensions go from types to attributes.
-  void recordDims(func::FuncOp function) {
-    auto getNames = [&](Type type) -> ArrayAttr {
-      auto tensor = dyn_cast<RankedTensorType>(type);
-      auto dims = tensor
-                      ? dyn_cast_or_null<onnx::DimsAttr>(tensor.getEncoding())
-                      : onnx::DimsAttr();
-      if (!dims)
-        return {};
-      SmallVector<Attribute> names(dims.getSymbols().begin(),
-                                   dims.getSymbols().end());
-      return ArrayAttr::get(&getContext(), names);
-    };
+  /// What types lose goes to attributes: names of dynamic dimensions, and
+  /// element types that are stored as others.
+  void recordSignature(func::FuncOp function) {
     FunctionType type = function.getFunctionType();
-    for (auto [i, input] : llvm::enumerate(type.getInputs()))
-      if (ArrayAttr names = getNames(input))
+    for (auto [i, input] : llvm::enumerate(type.getInputs())) {
+      if (ArrayAttr names = getNames(input, {}))
         function.setArgAttr(i, MoEDialect::kDimsAttr, names);
-    for (auto [i, result] : llvm::enumerate(type.getResults()))
-      if (ArrayAttr names = getNames(result))
+      if (TypeAttr element = getLostElement(input))
+        function.setArgAttr(i, kTypeAttr, element);
+    }
+    for (auto [i, result] : llvm::enumerate(type.getResults())) {
+      auto stated =
+          function.getResultAttrOfType<ArrayAttr>(i, MoEDialect::kDimsAttr);
+      if (ArrayAttr names = getNames(result, stated))
         function.setResultAttr(i, MoEDialect::kDimsAttr, names);
+      if (TypeAttr element = getLostElement(result))
+        function.setResultAttr(i, kTypeAttr, element);
+    }
+  }
+
+  /// The symbols of `type`; where it has none, what is `stated`.
+  static ArrayAttr getNames(Type type, ArrayAttr stated) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    auto dims = tensor ? dyn_cast_or_null<onnx::DimsAttr>(tensor.getEncoding())
+                       : onnx::DimsAttr();
+    if (!dims)
+      return stated;
+    SmallVector<Attribute> names;
+    for (auto [i, symbol] : llvm::enumerate(dims.getSymbols()))
+      names.push_back(symbol.empty() && stated ? stated[i] : Attribute(symbol));
+    return ArrayAttr::get(type.getContext(), names);
+  }
+
+  static TypeAttr getLostElement(Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (!tensor ||
+        getPlainType(tensor) ==
+            RankedTensorType::get(tensor.getShape(), tensor.getElementType()))
+      return {};
+    return TypeAttr::get(tensor.getElementType());
   }
 };
 

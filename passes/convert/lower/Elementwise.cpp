@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/convert/lower/Lowering.h"
+#include "passes/convert/lower/NarrowTypes.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -199,25 +200,19 @@ LogicalResult lowerClip(onnx::ClipOp op, Lowering &l) {
   return success();
 }
 
-LogicalResult lowerConversion(Operation *op, Lowering &l) {
-  Value from = op->getOperand(0), to = op->getResult(0);
-  Type element =
-      cast<RankedTensorType>(getPlainType(to.getType())).getElementType();
-  bool fromUnsigned = Lowering::isUnsigned(from);
-  bool toUnsigned = Lowering::isUnsigned(to);
-  l.set(to, l.tensors.map(
-                l.get(from), element, [&](TensorBuilder &t, ValueRange v) {
-                  return t.convert(v[0], element, fromUnsigned, toUnsigned);
-                }));
+template <typename Op> LogicalResult lowerConversion(Op op, Lowering &l) {
+  Value from = op.getInput(), to = op.getOutput();
+  Type source = Lowering::getType(from).getElementType();
+  Type target = Lowering::getType(to).getElementType();
+  Narrowing narrowing;
+  narrowing.saturate = op.getSaturate();
+  narrowing.roundMode = op.getRoundMode();
+  l.set(to, l.tensors.map(l.get(from), getStoredType(target),
+                          [&](TensorBuilder &t, ValueRange v) {
+                            return convertElement(t, v[0], source, target,
+                                                  narrowing);
+                          }));
   return success();
-}
-
-LogicalResult lowerCast(onnx::CastOp op, Lowering &l) {
-  return lowerConversion(op, l);
-}
-
-LogicalResult lowerCastLike(onnx::CastLikeOp op, Lowering &l) {
-  return lowerConversion(op, l);
 }
 
 LogicalResult lowerNot(onnx::NotOp op, Lowering &l) {
@@ -375,8 +370,8 @@ void moe::addElementwiseLowerings(LoweringTable &table) {
   table.add(lowerPow);
   table.add(lowerWhere);
   table.add(lowerClip);
-  table.add(lowerCast);
-  table.add(lowerCastLike);
+  table.add(lowerConversion<onnx::CastOp>);
+  table.add(lowerConversion<onnx::CastLikeOp>);
   table.add(lowerNot);
   table.add(lowerNeg);
   table.add(lowerAbs);

@@ -7,6 +7,8 @@
 
 #include "passes/convert/lower/Lowering.h"
 
+#include "passes/convert/lower/NarrowTypes.h"
+
 using namespace mlir;
 using namespace mlir::moe;
 
@@ -18,10 +20,8 @@ Type moe::getPlainType(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
     return type;
-  Type element = tensor.getElementType();
-  if (auto integer = dyn_cast<IntegerType>(element))
-    element = IntegerType::get(type.getContext(), integer.getWidth());
-  return RankedTensorType::get(tensor.getShape(), element);
+  return RankedTensorType::get(tensor.getShape(),
+                               getStoredType(tensor.getElementType()));
 }
 
 Value Lowering::get(Value value) const {

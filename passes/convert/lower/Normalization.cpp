@@ -257,11 +257,45 @@ LogicalResult lowerGroupNormalization(onnx::GroupNormalizationOp op,
   return success();
 }
 
+/// `x / norm`, and zero where the norm is.
+LogicalResult lowerLpNormalization(onnx::LpNormalizationOp op, Lowering &l) {
+  TensorBuilder &t = l.tensors;
+  Value input = l.get(op.getInput());
+  FailureOr<int64_t> axis =
+      l.getAxis(op.getAxis(), Lowering::getType(input).getRank());
+  if (failed(axis))
+    return failure();
+  int64_t p = op.getP();
+  if (p != 1 && p != 2)
+    return l.error() << "expected 'p' to be 1 or 2, got " << p;
+  Type element = getElement(input), wide = getAccumulator(element);
+  Value powers =
+      t.map(input, wide, [&](TensorBuilder &inner, ValueRange v) -> Value {
+        Value x = inner.convert(v[0], wide);
+        if (p == 2)
+          return inner.mul(x, x);
+        return math::AbsFOp::create(inner.builder, inner.loc, x);
+      });
+  Value sum = t.reduce(powers, *axis, Reduction::Sum, /*keep=*/true);
+  l.set(op.getOutput(),
+        t.map({input, sum}, element, [&](TensorBuilder &inner, ValueRange v) {
+          Value norm = v[1], zero = inner.constant(wide, 0);
+          if (p == 2)
+            norm = math::SqrtOp::create(inner.builder, inner.loc, norm);
+          Value isZero = inner.compare(arith::CmpIPredicate::eq,
+                                       arith::CmpFPredicate::OEQ, norm, zero);
+          Value quotient = inner.div(inner.convert(v[0], wide), norm);
+          return inner.convert(inner.select(isZero, zero, quotient), element);
+        }));
+  return success();
+}
+
 } // namespace
 
 void moe::addNormalizationLowerings(LoweringTable &table) {
   table.add(lowerSoftmax);
   table.add(lowerLogSoftmax);
+  table.add(lowerLpNormalization);
   table.add(lowerLayerNormalization);
   table.add(lowerRMSNormalization);
   table.add(lowerSimplifiedLayerNormalization);

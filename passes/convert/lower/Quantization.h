@@ -22,6 +22,8 @@ Value alignParameter(TensorBuilder &t, Value parameter, Value tensor,
 /// `integer`.
 Value quantize(TensorBuilder &t, Value x, Value zeroPoint, Type integer);
 
+void addLinearQuantizationLowerings(LoweringTable &table);
+
 } // namespace mlir::moe
 
 #endif // PASSES_CONVERT_LOWER_QUANTIZATION_H

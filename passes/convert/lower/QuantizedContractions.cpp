@@ -136,4 +136,5 @@ void moe::addQuantizedContractionLowerings(LoweringTable &table) {
   table.add(lowerQLinearMatMul);
   table.add(lowerConvInteger);
   table.add(lowerQLinearConv);
+  addLinearQuantizationLowerings(table);
 }

@@ -18,8 +18,8 @@ Type getElement(Value tensor) {
 
 /// The index of the greatest or least entry along `axis`, the first or last one
 /// among equals.
-LogicalResult lowerArg(Lowering &l, Value original, Value result, int64_t axis,
-                       bool keep, bool selectLast, bool greatest) {
+FailureOr<Value> findExtreme(Lowering &l, Value original, int64_t axis,
+                             bool keep, bool selectLast, bool greatest) {
   TensorBuilder &t = l.tensors;
   Value data = l.get(original);
   int64_t rank = Lowering::getType(data).getRank();
@@ -71,20 +71,42 @@ LogicalResult lowerArg(Lowering &l, Value original, Value result, int64_t axis,
                                            inner.select(isBetter, here, v[2])});
       });
   Value found = search.getResult(1);
-  l.set(result, keep ? t.reshape(found, withUnits) : found);
+  return keep ? t.reshape(found, withUnits) : found;
+}
+
+template <typename Op> LogicalResult lowerArg(Op op, Lowering &l) {
+  FailureOr<Value> found =
+      findExtreme(l, op.getData(), op.getAxis(), op.getKeepdims(),
+                  op.getSelectLastIndex(), std::is_same_v<Op, onnx::ArgMaxOp>);
+  if (failed(found))
+    return failure();
+  l.set(op.getReduced(), *found);
   return success();
 }
 
-LogicalResult lowerArgMax(onnx::ArgMaxOp op, Lowering &l) {
-  return lowerArg(l, op.getData(), op.getReduced(), op.getAxis(),
-                  op.getKeepdims(), op.getSelectLastIndex(),
-                  /*greatest=*/true);
-}
-
-LogicalResult lowerArgMin(onnx::ArgMinOp op, Lowering &l) {
-  return lowerArg(l, op.getData(), op.getReduced(), op.getAxis(),
-                  op.getKeepdims(), op.getSelectLastIndex(),
-                  /*greatest=*/false);
+/// 1 at the first greatest entry along the axis, 0 elsewhere.
+LogicalResult lowerHardmax(onnx::HardmaxOp op, Lowering &l) {
+  TensorBuilder &t = l.tensors;
+  Value input = l.get(op.getInput());
+  FailureOr<int64_t> axis =
+      l.getAxis(op.getAxis(), Lowering::getType(input).getRank());
+  if (failed(axis))
+    return failure();
+  FailureOr<Value> found = findExtreme(l, op.getInput(), *axis, /*keep=*/true,
+                                       /*selectLast=*/false, /*greatest=*/true);
+  if (failed(found))
+    return failure();
+  Type element = getElement(input);
+  l.set(
+      op.getOutput(),
+      t.map({input, *found}, element, [&](TensorBuilder &inner, ValueRange v) {
+        Value here = linalg::IndexOp::create(inner.builder, inner.loc, *axis);
+        Value isFound = compareIndex(inner, arith::CmpIPredicate::eq,
+                                     inner.convert(here, v[1].getType()), v[1]);
+        return inner.select(isFound, inner.constant(element, 1),
+                            inner.constant(element, 0));
+      }));
+  return success();
 }
 
 /// The number of nonzero elements.
@@ -295,8 +317,9 @@ LogicalResult lowerTrilu(onnx::TriluOp op, Lowering &l) {
 } // namespace
 
 void moe::addSelectionLowerings(LoweringTable &table) {
-  table.add(lowerArgMax);
-  table.add(lowerArgMin);
+  table.add(lowerArg<onnx::ArgMaxOp>);
+  table.add(lowerArg<onnx::ArgMinOp>);
+  table.add(lowerHardmax);
   table.add(lowerNonZero);
   table.add(lowerCompress);
   table.add(lowerCumSum);

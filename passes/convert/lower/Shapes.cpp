@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "passes/convert/lower/NarrowTypes.h"
 #include "passes/convert/lower/RuntimeAxes.h"
 
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -14,12 +15,23 @@ using namespace mlir::moe;
 
 namespace {
 
-LogicalResult lowerConstant(onnx::ConstantOp op, Lowering &l) {
-  auto value = cast<DenseElementsAttr>(op.getValue());
-  auto type = cast<RankedTensorType>(getPlainType(value.getType()));
+/// The elements as lowered tensors hold them.
+DenseElementsAttr toStored(DenseElementsAttr value) {
+  Type element = value.getElementType(), stored = getStoredType(element);
+  if (isNarrowInteger(element))
+    return value.mapValues(stored, [&](const APInt &number) {
+      return element.isUnsignedInteger() ? number.zext(8) : number.sext(8);
+    });
+  if (isNarrowFloat(element))
+    return value.mapValues(stored, [&](const APFloat &number) {
+      return number.bitcastToAPInt().zext(8);
+    });
   // The bits stay, only the sign in the type goes.
-  if (value.getType() != type)
-    value = value.bitcast(type.getElementType());
+  return element == stored ? value : value.bitcast(stored);
+}
+
+LogicalResult lowerConstant(onnx::ConstantOp op, Lowering &l) {
+  auto value = toStored(cast<DenseElementsAttr>(op.getValue()));
   l.set(op.getOutput(),
         arith::ConstantOp::create(l.tensors.builder, l.tensors.loc, value));
   return success();
@@ -32,7 +44,8 @@ LogicalResult lowerConstantOfShape(onnx::ConstantOfShapeOp op, Lowering &l) {
     return failure();
   TensorBuilder &t = l.tensors;
   Value element = t.constant(type.getElementType(), 0);
-  if (auto value = dyn_cast_or_null<DenseElementsAttr>(op.getValueAttr())) {
+  if (auto given = dyn_cast_or_null<DenseElementsAttr>(op.getValueAttr())) {
+    DenseElementsAttr value = toStored(given);
     if (isa<FloatType>(type.getElementType()))
       element = t.constant(type.getElementType(),
                            (*value.value_begin<APFloat>()).convertToDouble());

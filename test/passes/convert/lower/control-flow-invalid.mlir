@@ -1,14 +1,14 @@
 // RUN: moe-opt %s -split-input-file -convert-onnx-to-linalg -verify-diagnostics
 
-// Tests that a Loop that may end at each turn cannot collect outputs.
-func.func @outputs(%limit: tensor<i64>, %go: tensor<i1>, %x: tensor<f32>) -> (tensor<f32>, tensor<?xf32>) {
-  // expected-error @+1 {{expected a loop with a condition to have only states as results}}
+// Tests that what a Loop collects has one shape in all turns.
+func.func @outputs(%limit: tensor<i64>, %go: tensor<i1>, %x: tensor<?xf32>) -> (tensor<?xf32>, tensor<?x?xf32>) {
+  // expected-error @+1 {{expected results of static shape in each turn, got 'tensor<?xf32>'}}
   %y:2 = onnx.Loop(%limit, %go, %x) {
-  ^bb0(%turn: tensor<i64>, %before: tensor<i1>, %state: tensor<f32>):
-    %more = onnx.Less(%state, %x) : (tensor<f32>, tensor<f32>) -> tensor<i1>
-    onnx.Yield %more, %state, %state : tensor<i1>, tensor<f32>, tensor<f32>
-  } : (tensor<i64>, tensor<i1>, tensor<f32>) -> (tensor<f32>, tensor<?xf32>)
-  return %y#0, %y#1 : tensor<f32>, tensor<?xf32>
+  ^bb0(%turn: tensor<i64>, %before: tensor<i1>, %state: tensor<?xf32>):
+    %more = onnx.Identity(%before) : (tensor<i1>) -> tensor<i1>
+    onnx.Yield %more, %state, %state : tensor<i1>, tensor<?xf32>, tensor<?xf32>
+  } : (tensor<i64>, tensor<i1>, tensor<?xf32>) -> (tensor<?xf32>, tensor<?x?xf32>)
+  return %y#0, %y#1 : tensor<?xf32>, tensor<?x?xf32>
 }
 
 // -----

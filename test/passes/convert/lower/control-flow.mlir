@@ -70,3 +70,20 @@ func.func @conditional(%limit: tensor<i64>, %go: tensor<i1>, %x: tensor<f32>) ->
   } : (tensor<i64>, tensor<i1>, tensor<f32>) -> tensor<f32>
   return %y : tensor<f32>
 }
+
+// -----
+
+// Tests that what a Loop with a condition collects grows by one slice in each turn.
+// CHECK-LABEL: func.func @growing(
+// CHECK:         scf.while (%{{.*}} = %c0, %{{.*}}, %[[ALL:.*]] = %{{.*}}) : (index, i1, tensor<f32>, tensor<?x2xf32>)
+// CHECK:         tensor.insert_slice
+// CHECK:         scf.yield
+func.func @growing(%limit: tensor<i64>, %go: tensor<i1>, %x: tensor<f32>, %row: tensor<2xf32>) -> (tensor<f32>, tensor<?x2xf32>) {
+  %y:2 = onnx.Loop(%limit, %go, %x) {
+  ^bb0(%turn: tensor<i64>, %before: tensor<i1>, %state: tensor<f32>):
+    %next = onnx.Add(%state, %x) : (tensor<f32>, tensor<f32>) -> tensor<f32>
+    %more = onnx.Less(%next, %x) : (tensor<f32>, tensor<f32>) -> tensor<i1>
+    onnx.Yield %more, %next, %row : tensor<i1>, tensor<f32>, tensor<2xf32>
+  } : (tensor<i64>, tensor<i1>, tensor<f32>) -> (tensor<f32>, tensor<?x2xf32>)
+  return %y#0, %y#1 : tensor<f32>, tensor<?x2xf32>
+}

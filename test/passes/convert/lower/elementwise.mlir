@@ -63,3 +63,28 @@ func.func @activation(%x: tensor<4xf16>) -> tensor<4xf16> {
   %y = onnx.Elu(%x) : (tensor<4xf16>) -> tensor<4xf16>
   return %y : tensor<4xf16>
 }
+
+// -----
+
+// Tests that an amount that is negative or too large gives zero and never a shift without a defined result.
+// CHECK-LABEL: func.func @left(
+// CHECK:         %[[FITS:.*]] = arith.cmpi ult, %[[AMOUNT:.*]], %c8_i8
+// CHECK:         %[[SAFE:.*]] = arith.select %[[FITS]], %[[AMOUNT]], %c0_i8
+// CHECK:         %[[SHIFTED:.*]] = arith.shli %{{.*}}, %[[SAFE]]
+// CHECK:         arith.select %[[FITS]], %[[SHIFTED]], %c0_i8
+func.func @left(%x: tensor<4xi8>, %y: tensor<4xi8>) -> tensor<4xi8> {
+  %z = onnx.BitShift(%x, %y) {direction = "LEFT"} : (tensor<4xi8>, tensor<4xi8>) -> tensor<4xi8>
+  return %z : tensor<4xi8>
+}
+
+// -----
+
+// Tests that a shift to the right keeps the sign of signed integers only.
+// CHECK-LABEL: func.func @right(
+// CHECK:         arith.shrsi
+// CHECK:         arith.shrui
+func.func @right(%x: tensor<4xi8>, %y: tensor<4xui8>) -> (tensor<4xi8>, tensor<4xui8>) {
+  %a = onnx.BitShift(%x, %x) {direction = "RIGHT"} : (tensor<4xi8>, tensor<4xi8>) -> tensor<4xi8>
+  %b = onnx.BitShift(%y, %y) {direction = "RIGHT"} : (tensor<4xui8>, tensor<4xui8>) -> tensor<4xui8>
+  return %a, %b : tensor<4xi8>, tensor<4xui8>
+}

@@ -15,3 +15,12 @@ func.func @instance_rank(%x: tensor<2x3xf32>, %s: tensor<3xf32>) -> tensor<2x3xf
   %y = onnx.InstanceNormalization(%x, %s, %s) : (tensor<2x3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<2x3xf32>
   return %y : tensor<2x3xf32>
 }
+
+// -----
+
+// Tests that another norm than the first and the second is an error.
+func.func @norm(%x: tensor<2x5xf32>) -> tensor<2x5xf32> {
+  // expected-error @+1 {{expected 'p' to be 1 or 2, got 3}}
+  %y = onnx.LpNormalization(%x) {p = 3 : i64} : (tensor<2x5xf32>) -> tensor<2x5xf32>
+  return %y : tensor<2x5xf32>
+}

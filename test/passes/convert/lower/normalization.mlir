@@ -83,3 +83,15 @@ func.func @group_normalization(%x: tensor<2x6x5xf32>, %scale: tensor<6xf32>, %bi
        : (tensor<2x6x5xf32>, tensor<6xf32>, tensor<6xf32>) -> tensor<2x6x5xf32>
   return %y : tensor<2x6x5xf32>
 }
+
+// -----
+
+// Tests that a norm of zero gives zeros.
+// CHECK-LABEL: func.func @norm(
+// CHECK:         %[[ROOT:.*]] = math.sqrt
+// CHECK:         %[[ZERO:.*]] = arith.cmpf oeq, %[[ROOT]]
+// CHECK:         arith.select %[[ZERO]], %cst
+func.func @norm(%x: tensor<2x5xf32>) -> tensor<2x5xf32> {
+  %y = onnx.LpNormalization(%x) : (tensor<2x5xf32>) -> tensor<2x5xf32>
+  return %y : tensor<2x5xf32>
+}

@@ -114,3 +114,16 @@ func.func @sort(%x: tensor<?xi64>, %k: tensor<1xi64>) -> (tensor<?xi64>, tensor<
   %v, %i = onnx.TopK(%x, %k) {largest = 0 : i64} : (tensor<?xi64>, tensor<1xi64>) -> (tensor<?xi64>, tensor<?xi64>)
   return %v, %i : tensor<?xi64>, tensor<?xi64>
 }
+
+// -----
+
+// Tests that the first greatest entry becomes 1.
+// CHECK-LABEL: func.func @hardmax(
+// CHECK: arith.cmpf ogt
+// CHECK: %[[PLACE:.*]] = linalg.index 1
+// CHECK: arith.cmpi eq
+// CHECK: arith.select %{{.*}}, %cst{{.*}}, %cst
+func.func @hardmax(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  %y = onnx.Hardmax(%x) : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
