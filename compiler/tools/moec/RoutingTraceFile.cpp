@@ -24,7 +24,7 @@ static constexpr uint64_t kMaxBytes = uint64_t(1) << 34;
 /// The layer whose ids are in the member `name` of the archive.
 static std::optional<size_t> getLayer(llvm::StringRef name) {
   size_t layer;
-  if (!name.consume_front("layer") || !name.consume_back(".ids.npy") ||
+  if (!name.consume_front("ids_") || !name.consume_back(".npy") ||
       name.getAsInteger(10, layer))
     return std::nullopt;
   return layer;
@@ -81,8 +81,7 @@ llvm::Expected<RoutingTrace> readRoutingTrace(const std::string &path) {
   for (auto [layer, index] : members) {
     if (layer != trace.layers.size())
       break;
-    std::string place =
-        "'layer" + std::to_string(layer) + ".ids' of '" + path + "'";
+    std::string place = "'ids_" + std::to_string(layer) + "' of '" + path + "'";
     llvm::Expected<LayerTrace> read = readLayer(archive.get(), index, place);
     if (!read)
       return read.takeError();
@@ -90,8 +89,8 @@ llvm::Expected<RoutingTrace> readRoutingTrace(const std::string &path) {
   }
   if (trace.layers.size() != members.size() || members.empty())
     return llvm::createStringError(
-        "expected arrays 'layer0.ids', 'layer1.ids' and so on in '" + path +
-        "', got " + llvm::Twine(members.size()) + " of them and no 'layer" +
-        llvm::Twine(trace.layers.size()) + ".ids'");
+        "expected arrays 'ids_0', 'ids_1' and so on in '" + path + "', got " +
+        llvm::Twine(members.size()) + " of them and no 'ids_" +
+        llvm::Twine(trace.layers.size()) + "'");
   return trace;
 }

@@ -11,7 +11,7 @@
 #include "passes/plan/placement/RoutingTrace.h"
 
 /// Reads the ids that `moec run --record-routing` wrote: a `.npz` file with an
-/// array `layerN.ids`, tokens x slots, for each layer N from 0. Other arrays
+/// array `ids_N`, tokens x slots, for each layer N from 0. Other arrays
 /// are skipped.
 llvm::Expected<mlir::moe::RoutingTrace>
 readRoutingTrace(const std::string &path);

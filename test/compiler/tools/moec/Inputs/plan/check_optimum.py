@@ -50,7 +50,7 @@ def plan(ids, experts, ranks, extra, planner):
     layer = {"experts": experts, "slots": ids.shape[1], "hidden": 64, "inner": 64}
     with open(f"{folder}/small.json", "w") as file:
         json.dump({"format": "moec-plan 1", "model": {"layers": [layer]}}, file)
-    np.savez(f"{folder}/small.npz", **{"layer0.ids": ids})
+    np.savez(f"{folder}/small.npz", **{"ids_0": ids})
     fast = {"latency_us": 0, "gb_per_s": 1e9}
     with open(f"{folder}/small-machine.json", "w") as file:
         json.dump({"ranks": ranks, "rank": {"gflops": 1, "memory_gb_per_s": 1e6}, "links": {"within_node": fast}}, file)

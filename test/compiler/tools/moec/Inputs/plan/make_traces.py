@@ -13,14 +13,14 @@ def choose(experts, slots=2, tokens=512):
 
 
 ids = choose(16)
-np.savez(f"{folder}/good.npz", **{"layer0.ids": ids, "layer0.weights": np.ones(ids.shape, np.float32),
-                                  "layer1.ids": choose(16).astype(np.int64)})
-np.savez_compressed(f"{folder}/compressed.npz", **{"layer0.ids": ids, "layer1.ids": ids})
-np.savez(f"{folder}/one.npz", **{"layer0.ids": ids})
-np.savez(f"{folder}/gap.npz", **{"layer0.ids": ids, "layer2.ids": ids})
-np.savez(f"{folder}/float.npz", **{"layer0.ids": ids.astype(np.float32), "layer1.ids": ids})
-np.savez(f"{folder}/high.npz", **{"layer0.ids": ids, "layer1.ids": ids + 1})
-np.savez(f"{folder}/flat.npz", **{"layer0.ids": ids.reshape(-1), "layer1.ids": ids})
+np.savez(f"{folder}/good.npz", **{"ids_0": ids, "weights_0": np.ones(ids.shape, np.float32),
+                                  "ids_1": choose(16).astype(np.int64)})
+np.savez_compressed(f"{folder}/compressed.npz", **{"ids_0": ids, "ids_1": ids})
+np.savez(f"{folder}/one.npz", **{"ids_0": ids})
+np.savez(f"{folder}/gap.npz", **{"ids_0": ids, "ids_2": ids})
+np.savez(f"{folder}/float.npz", **{"ids_0": ids.astype(np.float32), "ids_1": ids})
+np.savez(f"{folder}/high.npz", **{"ids_0": ids, "ids_1": ids + 1})
+np.savez(f"{folder}/flat.npz", **{"ids_0": ids.reshape(-1), "ids_1": ids})
 np.save(f"{folder}/array.npy", ids)
 with open(f"{folder}/good.npz", "rb") as file:
     contents = file.read()
