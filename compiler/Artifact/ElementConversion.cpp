@@ -7,6 +7,7 @@
 
 #include "compiler/Artifact/ElementConversion.h"
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -120,11 +121,72 @@ template <typename Body> auto dispatch(ElementKind kind, Body body) {
     return body(Plain<uint32_t>());
   case ElementKind::U64:
     return body(Plain<uint64_t>());
+  default:
+    __builtin_unreachable();
   }
-  __builtin_unreachable();
+}
+
+/// The value of a float of 8 or 4 bits that is no special number: a sign,
+/// `exponentBits` and `mantissaBits`.
+float decode(unsigned bits, int exponentBits, int mantissaBits, int bias) {
+  unsigned mantissa = bits & ((1u << mantissaBits) - 1);
+  int exponent = bits >> mantissaBits & ((1u << exponentBits) - 1);
+  bool isNegative = bits >> (exponentBits + mantissaBits) & 1;
+  float magnitude =
+      exponent == 0
+          ? std::ldexp(static_cast<float>(mantissa), 1 - bias - mantissaBits)
+          : std::ldexp(static_cast<float>(mantissa | 1u << mantissaBits),
+                       exponent - bias - mantissaBits);
+  return isNegative ? -magnitude : magnitude;
+}
+
+float widen(ElementKind kind, unsigned bits) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  switch (kind) {
+  case ElementKind::U2:
+  case ElementKind::U4:
+    return static_cast<float>(bits);
+  case ElementKind::I2:
+    return static_cast<float>(static_cast<int>(bits ^ 2) - 2);
+  case ElementKind::I4:
+    return static_cast<float>(static_cast<int>(bits ^ 8) - 8);
+  case ElementKind::F4E2M1FN:
+    return decode(bits, 2, 1, 1);
+  case ElementKind::F8E4M3FN:
+    return (bits & 0x7f) == 0x7f ? nan : decode(bits, 4, 3, 7);
+  case ElementKind::F8E5M2:
+    if ((bits & 0x7c) == 0x7c)
+      return (bits & 3) != 0 ? nan : (bits & 0x80) != 0 ? -infinity : infinity;
+    return decode(bits, 5, 2, 15);
+  case ElementKind::F8E8M0FNU:
+    return bits == 0xff ? nan : std::ldexp(1.0f, static_cast<int>(bits) - 127);
+  default:
+    __builtin_unreachable();
+  }
 }
 
 } // namespace
+
+bool moe::isNarrow(ElementKind kind) { return kind >= ElementKind::I2; }
+
+unsigned moe::getBitSize(ElementKind kind) {
+  switch (kind) {
+  case ElementKind::I2:
+  case ElementKind::U2:
+    return 2;
+  case ElementKind::I4:
+  case ElementKind::U4:
+  case ElementKind::F4E2M1FN:
+    return 4;
+  case ElementKind::F8E4M3FN:
+  case ElementKind::F8E5M2:
+  case ElementKind::F8E8M0FNU:
+    return 8;
+  default:
+    return 8 * getByteSize(kind);
+  }
+}
 
 unsigned moe::getByteSize(ElementKind kind) {
   return dispatch(kind, [](auto type) {
@@ -138,4 +200,30 @@ ConvertFunction moe::getConversion(ElementKind from, ElementKind to) {
       return convert<decltype(source), decltype(target)>;
     });
   });
+}
+
+/// The value of each bit pattern of a narrow kind.
+static const float *getValues(ElementKind kind) {
+  static const auto tables = [] {
+    constexpr int first = static_cast<int>(ElementKind::I2);
+    constexpr int last = static_cast<int>(ElementKind::F8E8M0FNU);
+    std::array<std::array<float, 256>, last - first + 1> result;
+    for (int i = first; i <= last; ++i)
+      for (unsigned bits = 0; bits < 1u << getBitSize(ElementKind(i)); ++bits)
+        result[i - first][bits] = widen(ElementKind(i), bits);
+    return result;
+  }();
+  return tables[static_cast<int>(kind) - static_cast<int>(ElementKind::I2)]
+      .data();
+}
+
+void moe::widenElements(ElementKind from, const char *source, int64_t first,
+                        int64_t stride, float *target, size_t count) {
+  const int64_t bits = getBitSize(from), perByte = 8 / bits;
+  const float *values = getValues(from);
+  const unsigned mask = (1u << bits) - 1;
+  for (size_t i = 0; i < count; ++i, first += stride) {
+    auto byte = static_cast<unsigned char>(source[first / perByte]);
+    target[i] = values[byte >> (first % perByte * bits) & mask];
+  }
 }

@@ -26,9 +26,23 @@ enum class ElementKind {
   U8,
   U16,
   U32,
-  U64
+  U64,
+  // Narrow kinds are read only, and become f32.
+  I2,
+  U2,
+  I4,
+  U4,
+  F4E2M1FN,
+  F8E4M3FN,
+  F8E5M2,
+  F8E8M0FNU
 };
 
+/// Two or four elements of less than a byte share one, lowest bits first.
+unsigned getBitSize(ElementKind kind);
+bool isNarrow(ElementKind kind);
+
+/// The bytes of an element that is not narrow.
 unsigned getByteSize(ElementKind kind);
 
 /// Reads `count` elements that lie `sourceStride` elements apart and writes
@@ -37,7 +51,13 @@ unsigned getByteSize(ElementKind kind);
 using ConvertFunction = void (*)(const char *source, int64_t sourceStride,
                                  char *target, size_t count);
 
+/// Between kinds that are not narrow.
 ConvertFunction getConversion(ElementKind from, ElementKind to);
+
+/// Reads narrow elements number `first`, `first + stride`, ... of those that
+/// begin at `source`.
+void widenElements(ElementKind from, const char *source, int64_t first,
+                   int64_t stride, float *target, size_t count);
 
 } // namespace mlir::moe
 

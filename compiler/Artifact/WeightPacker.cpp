@@ -7,7 +7,7 @@
 
 #include "compiler/Artifact/WeightPacker.h"
 
-#include "compiler/Artifact/StridedReader.h"
+#include "compiler/Artifact/QuantizedPanels.h"
 
 #include "llvm/Support/CheckedArithmetic.h"
 #include "llvm/Support/MathExtras.h"
@@ -30,28 +30,31 @@ static llvm::Error invalid(const SegmentPlan &plan, const std::string &what) {
 //===----------------------------------------------------------------------===//
 
 /// Checks that the elements of a view of this shape lie in its file.
-static llvm::Error checkView(const SegmentPlan &plan, const WeightView &view,
+static llvm::Error checkView(const SegmentPlan &plan, const StoredView &view,
                              llvm::ArrayRef<int64_t> shape) {
   if (view.strides.size() != shape.size())
     return invalid(plan, "expected " + std::to_string(shape.size()) +
                              " strides, got " +
                              std::to_string(view.strides.size()));
   std::optional<int64_t> last = 0;
-  for (auto [extent, stride] : llvm::zip_equal(shape, view.strides)) {
+  for (auto [dim, stride] : llvm::enumerate(view.strides)) {
     if (stride < 0)
       return invalid(plan, "expected strides of at least 0, got " +
                                std::to_string(stride));
-    if (extent == 0)
+    if (shape[dim] == 0)
       return llvm::Error::success();
-    last = llvm::checkedMulAdd(extent - 1, stride, last.value_or(0));
+    last = llvm::checkedMulAdd((shape[dim] - 1) / view.getBlock(dim), stride,
+                               last.value_or(0));
     if (!last)
       break;
   }
-  int64_t size = getByteSize(view.element);
   std::optional<int64_t> end;
   if (last && view.offset <= INT64_MAX)
     if (auto elements = llvm::checkedAdd<int64_t>(*last, 1))
-      end = llvm::checkedMulAdd<int64_t>(*elements, size, view.offset);
+      if (auto bits =
+              llvm::checkedMul<int64_t>(*elements, getBitSize(view.element)))
+        end =
+            llvm::checkedAdd<int64_t>(llvm::divideCeil(*bits, 8), view.offset);
   if (!end || static_cast<uint64_t>(*end) > view.file->getBytes())
     return invalid(plan, "expected its numbers within the " +
                              std::to_string(view.file->getBytes()) +
@@ -60,6 +63,10 @@ static llvm::Error checkView(const SegmentPlan &plan, const WeightView &view,
                              std::to_string(view.offset) + " that " +
                              (end ? "ends at " + std::to_string(*end)
                                   : std::string("exceeds 64 bits")));
+  for (const auto &inner : {view.scales, view.zeroPoints})
+    for (const StoredView &part : inner)
+      if (llvm::Error error = checkView(plan, part, shape))
+        return error;
   return llvm::Error::success();
 }
 
@@ -72,7 +79,7 @@ static llvm::Error checkSource(const SegmentPlan &plan,
     return invalid(plan, "expected one view or one for each entry of the "
                          "first dimension, got " +
                              std::to_string(source.size()));
-  for (const WeightView &view : source)
+  for (const StoredView &view : source)
     if (llvm::Error error = checkView(plan, view, shape.drop_front()))
       return error;
   return llvm::Error::success();
@@ -96,10 +103,22 @@ llvm::Expected<uint64_t> moe::checkSegment(const SegmentPlan &plan) {
       return invalid(plan, "expected a positive number of columns and depth");
     int64_t &rows = physical[physical.size() - 2];
     int64_t &columns = physical[physical.size() - 1];
-    rows = llvm::alignTo(rows, plan.layout->depth);
-    columns = llvm::alignTo(columns, plan.layout->columns);
+    if (const auto &quantized = plan.layout->quantized) {
+      if (quantized->group <= 0 || quantized->group % plan.layout->depth != 0 ||
+          getByteSize(plan.element) != 1)
+        return invalid(plan, "expected bytes in whole groups of rows");
+      // Bytes of a panel by its number of panels.
+      rows = llvm::divideCeil(rows, quantized->group) *
+             getGroupBytes(*plan.layout);
+      columns = llvm::divideCeil(columns, plan.layout->columns);
+    } else {
+      rows = llvm::alignTo(rows, plan.layout->depth);
+      columns = llvm::alignTo(columns, plan.layout->columns);
+    }
     physical.push_back(plan.sources.size());
   }
+  if (isNarrow(plan.element))
+    return invalid(plan, "expected elements of whole bytes");
   std::optional<int64_t> bytes = getByteSize(plan.element);
   for (int64_t extent : physical)
     if (bytes)
@@ -118,12 +137,18 @@ llvm::Expected<uint64_t> moe::checkSegment(const SegmentPlan &plan) {
 
 namespace {
 
-/// The first element of entry `entry` of the leading dimension of a source, and
-/// the strides below that dimension.
+/// A matrix, or what is left of a source, with the indices that are fixed.
 struct Entry {
-  const WeightView *view;
-  uint64_t offset;
-  llvm::ArrayRef<int64_t> strides;
+  const StoredView *view;
+  std::vector<int64_t> indices;
+
+  /// The box that begins at the entry, with room for `dims` more indices.
+  WeightBox getBox(size_t dims) const {
+    WeightBox box;
+    box.start = indices;
+    box.start.resize(indices.size() + dims, 0);
+    return box;
+  }
 };
 
 class Packer {
@@ -137,10 +162,9 @@ public:
 
 private:
   static Entry getEntry(const WeightSource &source, int64_t entry);
-  llvm::Error packRowMajor(const WeightView &view, uint64_t offset,
-                           llvm::ArrayRef<int64_t> shape,
-                           llvm::ArrayRef<int64_t> strides);
+  llvm::Error packRowMajor(const Entry &entry, llvm::ArrayRef<int64_t> shape);
   llvm::Error packMatrix(llvm::ArrayRef<Entry> matrices);
+  llvm::Error packQuantized(llvm::ArrayRef<Entry> matrices);
   llvm::Error packBox(llvm::ArrayRef<Entry> matrices, int64_t firstPanel,
                       int64_t panelCount, int64_t firstRow, int64_t rowCount);
   void scatter(const char *box, int64_t rows, int64_t columns, char *target,
@@ -157,66 +181,56 @@ private:
 } // namespace
 
 Entry Packer::getEntry(const WeightSource &source, int64_t entry) {
-  if (source.size() > 1) {
-    const WeightView &view = source[entry];
-    return {&view, view.offset, view.strides};
-  }
-  const WeightView &view = source.front();
-  return {&view,
-          view.offset + entry * view.strides.front() *
-                            static_cast<int64_t>(getByteSize(view.element)),
-          llvm::ArrayRef(view.strides).drop_front()};
+  if (source.size() > 1)
+    return {&source[entry], {}};
+  return {&source.front(), {entry}};
 }
 
 llvm::Error Packer::packRowMajor() {
   const WeightSource &source = plan.sources.front();
   llvm::ArrayRef<int64_t> shape = plan.shape;
   if (source.size() == 1)
-    return packRowMajor(source.front(), source.front().offset, shape,
-                        source.front().strides);
-  for (int64_t i = 0; i < shape.front(); ++i) {
-    Entry entry = getEntry(source, i);
-    if (llvm::Error error = packRowMajor(*entry.view, entry.offset,
-                                         shape.drop_front(), entry.strides))
+    return packRowMajor({&source.front(), {}}, shape);
+  for (int64_t i = 0; i < shape.front(); ++i)
+    if (llvm::Error error =
+            packRowMajor(getEntry(source, i), shape.drop_front()))
       return error;
-  }
   return llvm::Error::success();
 }
 
-llvm::Error Packer::packRowMajor(const WeightView &view, uint64_t offset,
-                                 llvm::ArrayRef<int64_t> shape,
-                                 llvm::ArrayRef<int64_t> strides) {
+llvm::Error Packer::packRowMajor(const Entry &entry,
+                                 llvm::ArrayRef<int64_t> shape) {
   if (shape.size() > 2) {
-    int64_t step = strides.front() * getByteSize(view.element);
-    for (int64_t i = 0; i < shape.front(); ++i)
-      if (llvm::Error error =
-              packRowMajor(view, offset + i * step, shape.drop_front(),
-                           strides.drop_front()))
+    Entry part = entry;
+    part.indices.push_back(0);
+    for (int64_t i = 0; i < shape.front(); ++i) {
+      part.indices.back() = i;
+      if (llvm::Error error = packRowMajor(part, shape.drop_front()))
         return error;
+    }
     return llvm::Error::success();
   }
   int64_t columns = shape.empty() ? 1 : shape.back();
-  int64_t columnStride = strides.empty() ? 1 : strides.back();
   int64_t rows = shape.size() < 2 ? 1 : shape.front();
-  int64_t rowStride = strides.size() < 2 ? 0 : strides.front();
-  if (rows == 1 || (rowStride == columns * columnStride)) {
-    // One long row; as several shorter ones it is read in pieces.
-    columns *= rows;
-    rows = 1;
-  }
   int64_t columnStep = std::min(columns, kPieceBytes / elementBytes);
   int64_t rowStep = std::max<int64_t>(
       1, kPieceBytes / std::max<int64_t>(1, columns * elementBytes));
-  int64_t size = getByteSize(view.element);
+  WeightBox part = entry.getBox(shape.size());
+  if (!shape.empty())
+    part.columnDim = part.start.size() - 1;
+  if (shape.size() == 2)
+    part.rowDim = part.start.size() - 2;
   for (int64_t i = 0; i < rows; i += rowStep)
     for (int64_t j = 0; j < columns; j += columnStep) {
-      int64_t rowCount = std::min(rowStep, rows - i);
-      int64_t columnCount = std::min(columnStep, columns - j);
-      packed.resize(rowCount * columnCount * elementBytes);
-      uint64_t corner = offset + (i * rowStride + j * columnStride) * size;
+      part.rows = std::min(rowStep, rows - i);
+      part.columns = std::min(columnStep, columns - j);
+      if (part.rowDim)
+        part.start[*part.rowDim] = i;
+      if (part.columnDim)
+        part.start[*part.columnDim] = j;
+      packed.resize(part.rows * part.columns * elementBytes);
       if (llvm::Error error =
-              reader.read(view, corner, rowCount, rowStride, columnCount,
-                          columnStride, packed.data(), columnCount))
+              reader.read(*entry.view, part, packed.data(), part.columns))
         return error;
       if (llvm::Error error = sink(packed))
         return error;
@@ -229,12 +243,11 @@ llvm::Error Packer::packPanels() {
   for (int64_t i = 0; i < stack; ++i) {
     std::vector<Entry> matrices;
     for (const WeightSource &source : plan.sources) {
-      const WeightView &view = source.front();
-      matrices.push_back(plan.shape.size() == 3
-                             ? getEntry(source, i)
-                             : Entry{&view, view.offset, view.strides});
+      matrices.push_back(plan.shape.size() == 3 ? getEntry(source, i)
+                                                : Entry{&source.front(), {}});
     }
-    if (llvm::Error error = packMatrix(matrices))
+    if (llvm::Error error = plan.layout->quantized ? packQuantized(matrices)
+                                                   : packMatrix(matrices))
       return error;
   }
   return llvm::Error::success();
@@ -267,6 +280,38 @@ llvm::Error Packer::packMatrix(llvm::ArrayRef<Entry> matrices) {
   return llvm::Error::success();
 }
 
+llvm::Error Packer::packQuantized(llvm::ArrayRef<Entry> matrices) {
+  const int64_t rows = plan.shape[plan.shape.size() - 2];
+  const int64_t width = plan.layout->columns, sources = matrices.size();
+  const int64_t panels = llvm::divideCeil(plan.shape.back(), width);
+  const int64_t panelBytes =
+      llvm::divideCeil(rows, plan.layout->quantized->group) *
+      getGroupBytes(*plan.layout);
+  // Numbers are floats on their way.
+  const int64_t step = std::max<int64_t>(
+      1, kPieceBytes / std::max<int64_t>(1, rows * width * 4));
+  QuantizedPanels quantized(*plan.layout);
+  for (int64_t panel = 0; panel < panels; panel += step) {
+    int64_t count = std::min(step, panels - panel);
+    packed.assign(count * sources * panelBytes, 0);
+    for (auto [index, matrix] : llvm::enumerate(matrices)) {
+      WeightBox part = matrix.getBox(2);
+      part.rowDim = part.start.size() - 2;
+      part.columnDim = part.start.size() - 1;
+      part.start[*part.columnDim] = panel * width;
+      part.rows = rows;
+      part.columns = std::min(count * width, plan.shape.back() - panel * width);
+      if (llvm::Error error = quantized.pack(*matrix.view, part,
+                                             packed.data() + index * panelBytes,
+                                             sources * panelBytes))
+        return error;
+    }
+    if (llvm::Error error = sink(packed))
+      return error;
+  }
+  return llvm::Error::success();
+}
+
 llvm::Error Packer::packBox(llvm::ArrayRef<Entry> matrices, int64_t firstPanel,
                             int64_t panelCount, int64_t firstRow,
                             int64_t rowCount) {
@@ -281,14 +326,15 @@ llvm::Error Packer::packBox(llvm::ArrayRef<Entry> matrices, int64_t firstPanel,
   packed.assign(panelCount * sources * panelBytes, 0);
   box.resize(rowCount * columnCount * elementBytes);
   for (auto [index, matrix] : llvm::enumerate(matrices)) {
-    int64_t rowStride = matrix.strides[0], columnStride = matrix.strides[1];
-    uint64_t corner =
-        matrix.offset +
-        (firstRow * rowStride + firstColumn * columnStride) *
-            static_cast<int64_t>(getByteSize(matrix.view->element));
+    WeightBox part = matrix.getBox(2);
+    part.rowDim = part.start.size() - 2;
+    part.columnDim = part.start.size() - 1;
+    part.start[*part.rowDim] = firstRow;
+    part.start[*part.columnDim] = firstColumn;
+    part.rows = rowCount;
+    part.columns = columnCount;
     if (llvm::Error error =
-            reader.read(*matrix.view, corner, rowCount, rowStride, columnCount,
-                        columnStride, box.data(), columnCount))
+            reader.read(*matrix.view, part, box.data(), columnCount))
       return error;
     scatter(box.data(), rowCount, columnCount,
             packed.data() + index * panelBytes, sources * panelBytes);

@@ -47,20 +47,44 @@ private:
 };
 
 /// `#moe.view` with its file.
-struct WeightView {
+struct StoredView {
   const WeightFile *file;
   uint64_t offset;
   ElementKind element;
   std::vector<int64_t> strides;
+  /// One for each stride, or none if all are 1.
+  std::vector<int64_t> blocks;
+  /// Inner views: each element is (stored - zero) * scales.
+  std::vector<StoredView> scales;
+  std::vector<StoredView> zeroPoints;
+  float zeroPoint = 0;
+  float scale = 1;
+
+  int64_t getBlock(size_t dim) const {
+    return blocks.empty() ? 1 : blocks[dim];
+  }
+  bool isQuantized() const {
+    return !scales.empty() || !zeroPoints.empty() || zeroPoint != 0 ||
+           scale != 1;
+  }
 };
 
 /// One view of a whole tensor, or one for each entry of the first dimension.
-using WeightSource = std::vector<WeightView>;
+using WeightSource = std::vector<StoredView>;
+
+/// How the panels of `#kern.packed` hold quantised numbers.
+struct QuantizedLayout {
+  ElementKind numbers;
+  int64_t group;
+  ElementKind scales;
+  bool zeroPoints;
+};
 
 /// `#kern.packed`.
 struct PanelLayout {
   int64_t columns;
   int64_t depth;
+  std::optional<QuantizedLayout> quantized = std::nullopt;
 };
 
 /// What a segment holds.

@@ -39,7 +39,7 @@ protected:
     setFile(numbers);
   }
 
-  WeightView view(std::vector<int64_t> strides, uint64_t firstElement = 0) {
+  StoredView view(std::vector<int64_t> strides, uint64_t firstElement = 0) {
     return {&file, firstElement * 4, ElementKind::F32, std::move(strides)};
   }
 
@@ -85,7 +85,7 @@ protected:
              int64_t rows, int64_t columns) {
     if (k >= rows || n >= columns)
       return 0;
-    const WeightView &view = source.size() > 1 ? source[e] : source[0];
+    const StoredView &view = source.size() > 1 ? source[e] : source[0];
     int64_t place = view.offset / 4;
     if (view.strides.size() == 3)
       place += e * view.strides[0];
@@ -234,4 +234,154 @@ TEST_F(WeightPackerTest, InvalidPlans) {
   SegmentPlan stack = plan({3, 2}, {1});
   stack.sources[0].push_back(view({1}));
   EXPECT_NE(check(stack), "");
+}
+
+// Tests that numbers which share bytes are read from within a byte, signed ones
+// with their sign.
+TEST_F(WeightPackerTest, SharedBytes) {
+  setFile<uint8_t>({0x21, 0x43, 0xf8, 0x1b});
+  StoredView low = {&file, 0, ElementKind::U4, {2, 1}};
+  EXPECT_EQ(pack({"w", {2, 2}, ElementKind::F32, {}, {{low}}}),
+            (std::vector<float>{1, 2, 3, 4}));
+  StoredView odd = {&file, 0, ElementKind::I4, {1, 3}};
+  EXPECT_EQ(pack({"w", {3, 2}, ElementKind::F32, {}, {{odd}}}),
+            (std::vector<float>{1, 4, 2, -8, 3, -1}));
+  StoredView quarters = {&file, 3, ElementKind::U2, {1}};
+  EXPECT_EQ(pack({"w", {4}, ElementKind::F32, {}, {{quarters}}}),
+            (std::vector<float>{3, 2, 1, 0}));
+  EXPECT_NE(check({"w", {5}, ElementKind::F32, {}, {{quarters}}}), "");
+}
+
+// Tests every bit pattern of the narrow floats against the definition of their
+// type.
+TEST_F(WeightPackerTest, NarrowFloats) {
+  std::vector<uint8_t> codes(256);
+  for (int i = 0; i < 256; ++i)
+    codes[i] = i;
+  setFile(codes);
+  auto read = [&](ElementKind kind) {
+    StoredView view = {&file, 0, kind, {1}};
+    return pack({"w", {256}, ElementKind::F32, {}, {{view}}});
+  };
+  auto decode = [](int code, int exponentBits, int mantissaBits, int bias) {
+    int exponent = code >> mantissaBits & ((1 << exponentBits) - 1);
+    double mantissa = code & ((1 << mantissaBits) - 1);
+    double scaled = mantissa / (1 << mantissaBits) + (exponent != 0);
+    double value = scaled * std::pow(2.0, std::max(exponent, 1) - bias);
+    return code >> (exponentBits + mantissaBits) ? -value : value;
+  };
+  std::vector<float> eight = read(ElementKind::F8E4M3FN);
+  std::vector<float> wide = read(ElementKind::F8E5M2);
+  std::vector<float> powers = read(ElementKind::F8E8M0FNU);
+  for (int code = 0; code < 256; ++code) {
+    if ((code & 0x7f) == 0x7f)
+      EXPECT_TRUE(std::isnan(eight[code]));
+    else
+      EXPECT_EQ(eight[code], decode(code, 4, 3, 7)) << code;
+    if ((code & 0x7c) != 0x7c)
+      EXPECT_EQ(wide[code], decode(code, 5, 2, 15)) << code;
+    if (code != 0xff)
+      EXPECT_EQ(powers[code], std::ldexp(1.0, code - 127)) << code;
+  }
+  EXPECT_EQ(wide[0x7c], std::numeric_limits<float>::infinity());
+  EXPECT_EQ(wide[0xfc], -std::numeric_limits<float>::infinity());
+  StoredView four = {&file, 0, ElementKind::F4E2M1FN, {2}};
+  std::vector<float> quarters =
+      pack({"w", {16}, ElementKind::F32, {}, {{four}}});
+  for (int code = 0; code < 16; ++code)
+    EXPECT_EQ(quarters[code], decode(code, 2, 1, 1)) << code;
+}
+
+// Tests that blocks of rows and columns share scales and zero points, also in
+// the middle of them.
+TEST_F(WeightPackerTest, Quantized) {
+  // Numbers of a 4 x 6 matrix, then six scales, then six zero points.
+  std::vector<float> numbers(36);
+  for (int i = 0; i < 24; ++i)
+    numbers[i] = i;
+  for (int i = 0; i < 6; ++i) {
+    numbers[24 + i] = 1 << i;
+    numbers[30 + i] = 10 * i;
+  }
+  setFile(numbers);
+  StoredView quantized = view({6, 1});
+  StoredView scales = view({3, 1}, 24), zeros = view({3, 1}, 30);
+  scales.blocks = zeros.blocks = {2, 2};
+  quantized.scales = {scales, scales};
+  quantized.zeroPoints = {zeros};
+  quantized.scale = 0.5;
+  std::vector<float> expected;
+  for (int i = 0; i < 4; ++i)
+    for (int j = 0; j < 6; ++j) {
+      int block = i / 2 * 3 + j / 2;
+      float scale = 1 << block;
+      expected.push_back((i * 6 + j - 10 * block) * 0.5f * scale * scale);
+    }
+  EXPECT_EQ(pack({"w", {4, 6}, ElementKind::F32, {}, {{quantized}}}), expected);
+  // A scale that is not in the file.
+  quantized.scales[0].offset = 4 * 32;
+  EXPECT_NE(check({"w", {4, 6}, ElementKind::F32, {}, {{quantized}}}), "");
+}
+
+// Tests that quantised panels hold stored numbers, scales and zero points,
+// padded with zeros.
+TEST_F(WeightPackerTest, QuantizedPanels) {
+  // Three columns of ten numbers of four bits; a scale and a zero point for
+  // eight of them.
+  std::vector<uint8_t> bytes(15 + 6 * 4 + 3);
+  for (int i = 0; i < 30; ++i)
+    bytes[i / 2] |= (i * 7 % 16) << (i % 2 * 4);
+  for (int i = 0; i < 6; ++i) {
+    float scale = i + 0.5f;
+    std::memcpy(bytes.data() + 15 + 4 * i, &scale, 4);
+    bytes[39 + i / 2] |= (i + 3) << (i % 2 * 4);
+  }
+  setFile(bytes);
+  StoredView numbers = {&file, 0, ElementKind::U4, {1, 10}};
+  StoredView scales = {&file, 15, ElementKind::F32, {1, 2}, {8, 1}};
+  StoredView zeros = {&file, 39, ElementKind::U4, {1, 2}, {8, 1}};
+  numbers.scales = {scales};
+  numbers.zeroPoints = {zeros};
+  PanelLayout layout{
+      2, 8, QuantizedLayout{ElementKind::U4, 8, ElementKind::F32, true}};
+  std::vector<uint8_t> packed =
+      pack<uint8_t>({"w", {10, 3}, ElementKind::I8, layout, {{numbers}}});
+  // Two panels of two groups: 8 bytes of numbers, two scales and two zero
+  // points.
+  const int groupBytes = 8 + 8 + 2;
+  ASSERT_EQ(packed.size(), size_t(4 * groupBytes));
+  for (int n = 0; n < 3; ++n)
+    for (int k = 0; k < 10; ++k) {
+      const uint8_t *group = packed.data() + (n / 2 * 2 + k / 8) * groupBytes;
+      int code = group[n % 2 * 4 + k % 8 / 2] >> (k % 2 * 4) & 15;
+      EXPECT_EQ(code, (n * 10 + k) * 7 % 16);
+      float scale;
+      std::memcpy(&scale, group + 8 + n % 2 * 4, 4);
+      EXPECT_EQ(scale, n * 2 + k / 8 + 0.5f);
+      EXPECT_EQ(group[16 + n % 2], n * 2 + k / 8 + 3);
+    }
+  // The padding of the last panel.
+  EXPECT_EQ(packed[2 * groupBytes + 4], 0);
+  EXPECT_EQ(packed[2 * groupBytes + 17], 0);
+}
+
+// Tests that floats are quantised with the least error at the greatest
+// magnitude of a group.
+TEST_F(WeightPackerTest, QuantizesFloats) {
+  setFile<float>({0.5f, -4, 1, 3.9f, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8});
+  PanelLayout layout{
+      1, 8, QuantizedLayout{ElementKind::I4, 8, ElementKind::F32, false}};
+  std::vector<uint8_t> packed =
+      pack<uint8_t>({"w", {16, 1}, ElementKind::I8, layout, {{view({1, 1})}}});
+  ASSERT_EQ(packed.size(), 16u);
+  float scales[2];
+  std::memcpy(&scales[0], packed.data() + 4, 4);
+  std::memcpy(&scales[1], packed.data() + 12, 4);
+  EXPECT_EQ(scales[0], 0.5f);
+  EXPECT_EQ(scales[1], -1.0f);
+  // 1, -8, 2 and 7, for 7.8 cannot be met; then -1 to -8.
+  EXPECT_EQ(packed[0], 0x81);
+  EXPECT_EQ(packed[1], 0x72);
+  EXPECT_EQ(packed[8], 0xef);
+  EXPECT_EQ(packed[11], 0x89);
 }
