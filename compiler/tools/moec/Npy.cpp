@@ -116,7 +116,7 @@ bool parseNpy(const std::string &contents, Tensor &result, std::string &error) {
     return fail(error, "is in Fortran order, expected C order");
   const Row *row = nullptr;
   for (const Row &candidate : kRows)
-    if (descriptor.compare(1, 3, candidate.descriptor) == 0 &&
+    if (!row && descriptor.compare(1, 3, candidate.descriptor) == 0 &&
         descriptor.size() > 4 && descriptor[4] == descriptor[0])
       row = &candidate;
   if (!row)

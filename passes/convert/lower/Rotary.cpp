@@ -80,8 +80,10 @@ LogicalResult lowerRotary(Lowering &l, Value input, Rotation rotation,
   Value split = input;
   rotation.sequenceDim = rank == 3 ? 1 : 2;
   if (rank == 3) {
+    // Without a rotated extent, the caches span a whole head.
+    bool cachesTell = rotation.extent == 0 && !ShapedType::isDynamic(cached);
     OpFoldResult size;
-    if (heads > 0)
+    if (heads > 0 && (getConstantIntValue(sizes[2]) || !cachesTell))
       size = t.divSizes(sizes[2], t.builder.getIndexAttr(heads));
     else if (!ShapedType::isDynamic(cached))
       size = t.builder.getIndexAttr(2 * cached);

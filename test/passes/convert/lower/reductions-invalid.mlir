@@ -11,10 +11,10 @@ func.func @axis(%x: tensor<4x4xf32>) -> tensor<4x1xf32> {
 // -----
 
 // Tests that all operators without lowering are named at once.
-func.func @unsupported(%x: tensor<4xf32>) -> tensor<4xf32> {
-  // expected-error @+1 {{operator 'Hardmax' is not supported by the compiler}}
-  %y = onnx.Hardmax(%x) : (tensor<4xf32>) -> tensor<4xf32>
-  // expected-error @+1 {{operator 'LpNormalization' is not supported by the compiler}}
-  %z = onnx.LpNormalization(%y) : (tensor<4xf32>) -> tensor<4xf32>
+func.func @unsupported(%x: tensor<4xf32>, %i: tensor<i64>) -> tensor<4xf32> {
+  // expected-error @+1 {{operator 'SequenceAt' is not supported by the compiler}}
+  %y = onnx.SequenceAt(%x, %i) : (tensor<4xf32>, tensor<i64>) -> tensor<4xf32>
+  // expected-error @+1 {{operator 'ConcatFromSequence' is not supported by the compiler}}
+  %z = onnx.ConcatFromSequence(%y) {axis = 0 : i64} : (tensor<4xf32>) -> tensor<4xf32>
   return %z : tensor<4xf32>
 }
