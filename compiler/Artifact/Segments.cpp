@@ -7,38 +7,44 @@
 
 #include "compiler/Artifact/Segments.h"
 
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
 using namespace mlir::moe;
 
 static std::optional<ElementKind> getElementKind(Type type) {
-  if (type.isF16())
-    return ElementKind::F16;
-  if (type.isBF16())
-    return ElementKind::BF16;
-  if (type.isF32())
-    return ElementKind::F32;
-  if (type.isF64())
-    return ElementKind::F64;
-  auto integer = dyn_cast<IntegerType>(type);
-  if (!integer)
-    return std::nullopt;
-  bool isUnsigned = integer.isUnsigned();
-  switch (integer.getWidth()) {
-  case 1:
-    return ElementKind::U8;
-  case 8:
-    return isUnsigned ? ElementKind::U8 : ElementKind::I8;
-  case 16:
-    return isUnsigned ? ElementKind::U16 : ElementKind::I16;
-  case 32:
-    return isUnsigned ? ElementKind::U32 : ElementKind::I32;
-  case 64:
-    return isUnsigned ? ElementKind::U64 : ElementKind::I64;
-  default:
-    return std::nullopt;
-  }
+  return llvm::TypeSwitch<Type, std::optional<ElementKind>>(type)
+      .Case([](Float16Type) { return ElementKind::F16; })
+      .Case([](BFloat16Type) { return ElementKind::BF16; })
+      .Case([](Float32Type) { return ElementKind::F32; })
+      .Case([](Float64Type) { return ElementKind::F64; })
+      .Case([](Float4E2M1FNType) { return ElementKind::F4E2M1FN; })
+      .Case([](Float8E4M3FNType) { return ElementKind::F8E4M3FN; })
+      .Case([](Float8E5M2Type) { return ElementKind::F8E5M2; })
+      .Case([](Float8E8M0FNUType) { return ElementKind::F8E8M0FNU; })
+      .Case([](IntegerType integer) -> std::optional<ElementKind> {
+        bool isUnsigned = integer.isUnsigned();
+        switch (integer.getWidth()) {
+        case 1:
+          return ElementKind::U8;
+        case 2:
+          return isUnsigned ? ElementKind::U2 : ElementKind::I2;
+        case 4:
+          return isUnsigned ? ElementKind::U4 : ElementKind::I4;
+        case 8:
+          return isUnsigned ? ElementKind::U8 : ElementKind::I8;
+        case 16:
+          return isUnsigned ? ElementKind::U16 : ElementKind::I16;
+        case 32:
+          return isUnsigned ? ElementKind::U32 : ElementKind::I32;
+        case 64:
+          return isUnsigned ? ElementKind::U64 : ElementKind::I64;
+        default:
+          return std::nullopt;
+        }
+      })
+      .Default([](Type) { return std::nullopt; });
 }
 
 const WeightFile *SegmentTable::openFile(kern::SegmentOp op, StringRef name,
@@ -61,6 +67,38 @@ const WeightFile *SegmentTable::openFile(kern::SegmentOp op, StringRef name,
   return file.get();
 }
 
+FailureOr<StoredView> SegmentTable::makeView(kern::SegmentOp op, ViewAttr view,
+                                             StringRef folder) {
+  std::optional<ElementKind> element = getElementKind(view.getElement());
+  if (!element || view.getOffset() < 0)
+    return op.emitError() << "expected a view of plain numbers at an offset "
+                             "of at least 0, got "
+                          << view;
+  StoredView result;
+  result.file = openFile(op, view.getFile().getValue(), folder);
+  if (!result.file)
+    return failure();
+  result.offset = view.getOffset();
+  result.element = *element;
+  result.strides = view.getStrides().vec();
+  result.blocks = view.getBlocks().vec();
+  result.zeroPoint = static_cast<float>(view.getZeroPoint());
+  result.scale = view.getScale().getValue().convertToFloat();
+  auto add = [&](ViewAttr inner, std::vector<StoredView> &list) {
+    FailureOr<StoredView> made = makeView(op, inner, folder);
+    if (succeeded(made))
+      list.push_back(std::move(*made));
+    return LogicalResult(made);
+  };
+  for (ViewAttr scale : view.getScales())
+    if (failed(add(scale, result.scales)))
+      return failure();
+  if (view.getZeroPoints() &&
+      failed(add(view.getZeroPoints(), result.zeroPoints)))
+    return failure();
+  return result;
+}
+
 LogicalResult SegmentTable::addSource(kern::SegmentOp op, ArrayAttr views,
                                       StringRef folder, SegmentPlan &plan) {
   WeightSource &source = plan.sources.emplace_back();
@@ -68,16 +106,10 @@ LogicalResult SegmentTable::addSource(kern::SegmentOp op, ArrayAttr views,
     auto view = dyn_cast<ViewAttr>(attribute);
     if (!view)
       return op.emitError() << "expected #moe.view, got " << attribute;
-    std::optional<ElementKind> element = getElementKind(view.getElement());
-    if (!element || view.getOffset() < 0)
-      return op.emitError() << "expected a view of plain numbers at an offset "
-                               "of at least 0, got "
-                            << attribute;
-    const WeightFile *file = openFile(op, view.getFile().getValue(), folder);
-    if (!file)
+    FailureOr<StoredView> made = makeView(op, view, folder);
+    if (failed(made))
       return failure();
-    source.push_back({file, static_cast<uint64_t>(view.getOffset()), *element,
-                      view.getStrides().vec()});
+    source.push_back(std::move(*made));
   }
   return success();
 }
@@ -91,7 +123,7 @@ FailureOr<Segment> SegmentTable::makeSegment(kern::SegmentOp op,
     return op.emitError() << "expected static shapes, got " << op.getType()
                           << " from " << op.getSourceType();
   std::optional<ElementKind> element = getElementKind(type.getElementType());
-  if (!element)
+  if (!element || isNarrow(*element))
     return op.emitError() << "expected an element type of plain numbers, got "
                           << type.getElementType();
 
@@ -101,7 +133,8 @@ FailureOr<Segment> SegmentTable::makeSegment(kern::SegmentOp op,
   segment.plan.shape = sourceType.getShape().vec();
   segment.plan.element = *element;
   if (auto packed = op.getPacked())
-    segment.plan.layout = PanelLayout{packed->getColumns(), packed->getDepth()};
+    segment.plan.layout = PanelLayout{packed->getColumns(), packed->getDepth(),
+                                      /*quantized=*/{}};
   for (Attribute attribute : op.getSources()) {
     auto views = dyn_cast<ArrayAttr>(attribute);
     if (!views || views.empty())

@@ -38,6 +38,8 @@ public:
 
 private:
   FailureOr<Segment> makeSegment(kern::SegmentOp op, StringRef folder);
+  FailureOr<StoredView> makeView(kern::SegmentOp op, ViewAttr view,
+                                 StringRef folder);
   LogicalResult addSource(kern::SegmentOp op, ArrayAttr views, StringRef folder,
                           SegmentPlan &plan);
   const WeightFile *openFile(kern::SegmentOp op, StringRef name,

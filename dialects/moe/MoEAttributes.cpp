@@ -86,37 +86,3 @@ ActivationAttr ActivationAttr::get(MLIRContext *context, ActivationKind kind,
   return get(context, kind, FloatAttr::get(f64, alpha),
              FloatAttr::get(f64, limit), FloatAttr::get(f64, upOffset));
 }
-
-//===----------------------------------------------------------------------===//
-// ViewAttr
-//===----------------------------------------------------------------------===//
-
-/// Parses `<"file", offset = N, element = type, strides = [N, ...]>`.
-Attribute ViewAttr::parse(AsmParser &parser, Type) {
-  std::string file;
-  int64_t offset;
-  Type element;
-  SmallVector<int64_t> strides;
-  auto parseStride = [&] {
-    return parser.parseInteger(strides.emplace_back());
-  };
-  if (parser.parseLess() || parser.parseString(&file) || parser.parseComma() ||
-      parser.parseKeyword("offset") || parser.parseEqual() ||
-      parser.parseInteger(offset) || parser.parseComma() ||
-      parser.parseKeyword("element") || parser.parseEqual() ||
-      parser.parseType(element) || parser.parseComma() ||
-      parser.parseKeyword("strides") || parser.parseEqual() ||
-      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
-                                     parseStride) ||
-      parser.parseGreater())
-    return {};
-  MLIRContext *context = parser.getContext();
-  return get(context, StringAttr::get(context, file), offset, element, strides);
-}
-
-void ViewAttr::print(AsmPrinter &printer) const {
-  printer << '<' << getFile() << ", offset = " << getOffset()
-          << ", element = " << getElement() << ", strides = [";
-  llvm::interleaveComma(getStrides(), printer);
-  printer << "]>";
-}

@@ -96,14 +96,40 @@ def MoE_ViewAttr : AttrDef<MoE_Dialect, "View"> {
   let mnemonic = "view";
   let summary = "a strided view of numbers in a file";
   let description = [{
-    Element `(i0, i1, ...)` of the view is the element at byte `offset + size * (i0 * strides[0] + i1 * strides[1] +
-    ...)` of `file`, where `size` is the size of `element`, the type stored there. A relative `file` is relative to the
-    folder of the model. A transposition, slice or broadcast of a weight changes only its view.
-    Example: `#moe.view<"model.onnx.data", offset = 4096, element = f32, strides = [64, 1]>`
+    Element `(i0, i1, ...)` of the view is element number `i0 / blocks[0] * strides[0] + i1 / blocks[1] * strides[1] +
+    ...` of those that are stored side by side from byte `offset` of `file` on (`/` rounds down; without `blocks`, all
+    are 1). `element` is the type stored there; elements of 2 or 4 bits share a byte, the lowest bits first. A relative
+    `file` is relative to the folder of the model. A transposition, slice or broadcast of a weight changes only its view.
+
+    A quantised view stands for `(stored - zero) * factor`, computed in f32: `zero` is the constant `zero_point` or an
+    element of `zero_points`; `factor` is the constant `scale` times an element of each of `scales`. These inner views
+    have the same dimensions, and blocks where neighbours share a scale.
+
+    Examples: `#moe.view<"model.onnx.data", offset = 4096, element = f32, strides = [64, 1]>`; integers of four bits
+    with a scale for 32 of them: `#moe.view<"m.onnx", offset = 0, element = ui4, strides = [64, 1], zero_point = 8,
+    scales = [#moe.view<"m.onnx", offset = 2048, element = f16, strides = [2, 1], blocks = [1, 32]>]>`
   }];
   let parameters = (ins "::mlir::StringAttr":$file, "int64_t":$offset, "::mlir::Type":$element,
-                        ArrayRefParameter<"int64_t">:$strides);
+                        ArrayRefParameter<"int64_t">:$strides, ArrayRefParameter<"int64_t">:$blocks,
+                        ArrayRefParameter<"::mlir::moe::ViewAttr">:$scales, "::mlir::moe::ViewAttr":$zero_points,
+                        "int64_t":$zero_point, "::mlir::FloatAttr":$scale);
+  let builders = [
+    AttrBuilder<(ins "StringAttr":$file, "int64_t":$offset, "Type":$element, "::llvm::ArrayRef<int64_t>":$strides)>
+  ];
   let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Whether numbers are computed from what is stored.
+    bool isQuantized() const;
+    /// The block of dimension `dim`.
+    int64_t getBlock(size_t dim) const { return getBlocks().empty() ? 1 : getBlocks()[dim]; }
+    /// The same view with `change` made to its place, and to the places of its scales and zero points; null where
+    /// `change` returns null.
+    ViewAttr transform(::llvm::function_ref<ViewAttr(ViewAttr)> change) const;
+    /// Another place for what is stored: `elements` further on, with other strides and blocks. Null if the place is
+    /// within a byte.
+    ViewAttr move(int64_t elements, ::llvm::ArrayRef<int64_t> strides, ::llvm::ArrayRef<int64_t> blocks) const;
+  }];
 }
 
 #endif // DIALECTS_MOE_MOEATTRIBUTES_TD

@@ -38,4 +38,12 @@
 #define GET_OP_CLASSES
 #include "dialects/moe/MoEOps.h.inc"
 
+namespace mlir::moe {
+
+/// On a constant that a frontend has read: the `#moe.view` of its numbers, for
+/// passes that turn it into a part of a weight.
+inline constexpr llvm::StringLiteral kPlaceAttr = "moe.place";
+
+} // namespace mlir::moe
+
 #endif // DIALECTS_MOE_MOEDIALECT_H

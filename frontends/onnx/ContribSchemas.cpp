@@ -147,10 +147,19 @@ void inferGatherBlockQuantized(InferenceContext &context) {
   const TensorShapeProto &data = ::onnx::getInputShape(context, 0);
   const TensorShapeProto &indices = ::onnx::getInputShape(context, 1);
   int64_t axis = getAttribute(context, "gather_axis", 0);
+  if (axis < 0)
+    axis += data.dim_size();
+  // Numbers that share bytes do so along the last dimension.
+  bool isPacked = context.getInputType(0)->tensor_type().elem_type() ==
+                  ::onnx::TensorProto::UINT8;
+  int64_t perByte =
+      isPacked ? 8 / std::max<int64_t>(1, getAttribute(context, "bits", 4)) : 1;
   llvm::SmallVector<TensorShapeProto::Dimension> dims;
   for (int64_t i = 0; i < data.dim_size(); ++i) {
     if (i == axis)
       dims.append(indices.dim().begin(), indices.dim().end());
+    else if (i == data.dim_size() - 1 && data.dim(i).has_dim_value())
+      dims.push_back(makeDim(data.dim(i).dim_value() * perByte));
     else
       dims.push_back(data.dim(i));
   }

@@ -51,6 +51,7 @@ private:
   LogicalResult buildInitializer(const ::onnx::TensorProto &tensor);
   FailureOr<Value> buildTensor(const ::onnx::TensorProto &tensor,
                                StringRef name, Location location);
+  moe::ViewAttr getView(const WeightPlace &place, RankedTensorType type);
   LogicalResult buildNode(const ::onnx::NodeProto &node);
   LogicalResult addOperands(const ::onnx::NodeProto &node,
                             const ::onnx::OpSchema *schema,
@@ -245,22 +246,30 @@ FailureOr<Value> GraphBuilder::buildTensor(const ::onnx::TensorProto &tensor,
     if (value->isSplat())
       return ConstantOp::create(builder, location, *type, *value).getResult();
   }
-  if (isWeight) {
-    SmallVector<int64_t> strides(type->getRank(), 1);
-    for (int64_t i = type->getRank() - 1; i > 0; --i)
-      strides[i - 1] = strides[i] * type->getDimSize(i);
-    auto view =
-        moe::ViewAttr::get(context, builder.getStringAttr((*place)->file),
-                           (*place)->offset, type->getElementType(), strides);
-    return moe::WeightOp::create(builder, location, *type,
-                                 builder.getStringAttr(name),
-                                 builder.getArrayAttr({view}))
+  if (isWeight)
+    return moe::WeightOp::create(
+               builder, location, *type, builder.getStringAttr(name),
+               builder.getArrayAttr({getView(**place, *type)}))
         .getResult();
-  }
   FailureOr<DenseElementsAttr> value = readTensor(tensor, folder, location);
   if (failed(value))
     return failure();
-  return ConstantOp::create(builder, location, *type, *value).getResult();
+  auto constant = ConstantOp::create(builder, location, *type, *value);
+  // Quantised numbers and their scales may serve as parts of a weight.
+  bool isShape =
+      element.isInteger(1) || element.isInteger(32) || element.isInteger(64);
+  if (*place && !isShape && !value->isSplat())
+    constant->setAttr(moe::kPlaceAttr, getView(**place, *type));
+  return constant.getResult();
+}
+
+moe::ViewAttr GraphBuilder::getView(const WeightPlace &place,
+                                    RankedTensorType type) {
+  SmallVector<int64_t> strides(type.getRank(), 1);
+  for (int64_t i = type.getRank() - 1; i > 0; --i)
+    strides[i - 1] = strides[i] * type.getDimSize(i);
+  return moe::ViewAttr::get(context, builder.getStringAttr(place.file),
+                            place.offset, type.getElementType(), strides);
 }
 
 LogicalResult GraphBuilder::buildNode(const ::onnx::NodeProto &node) {

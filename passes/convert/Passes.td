@@ -56,7 +56,9 @@ def FoldWeightViews : Pass<"moe-fold-weight-views"> {
   let summary = "makes rearranged weights views of the file";
   let description = [{
     A transposition, slice, selection, split, reshape or widening of a `moe.weight` becomes a `moe.weight` with other
-    strides. What exporters do to weights at run time is thus done by the weight packer, once, without a copy.
+    strides. What exporters do to weights at run time is thus done by the weight packer, once, without a copy. So is the
+    dequantisation of stored weights: `onnx.DequantizeLinear` becomes a quantised view, `com.microsoft.MatMulNBits` an
+    `onnx.MatMul` and `com.microsoft.GatherBlockQuantized` an `onnx.Gather` with one.
 
     *Guarantees*: operations that cannot be expressed by strides stay.
 
@@ -79,7 +81,7 @@ def RaiseExperts : Pass<"moe-raise-experts"> {
     indices of a result are followed to the operands through reshapes, transpositions, slices, broadcasts, gathers and
     Einsum, so that one match serves many forms:
 
-    - `com.microsoft.MoE`, attribute by attribute;
+    - `com.microsoft.MoE` and `com.microsoft.QMoE`, attribute by attribute;
     - gathered matrices and one batched product for all assignments, also where a product with a one-hot encoding
       gathers (*batched experts*);
     - rows sorted by expert, with one product for the rows of each expert (*grouped experts*);

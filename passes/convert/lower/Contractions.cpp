@@ -5,39 +5,23 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/moe/MoEDialect.h"
 #include "passes/convert/lower/Lowering.h"
+#include "passes/convert/raise/WeightView.h"
 
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 
 using namespace mlir;
 using namespace mlir::moe;
 
-/// A transposition of a weight changes only its view; nothing is moved in a
-/// run.
-static Value transposeWeight(TensorBuilder &t, Value tensor,
-                             ArrayRef<int64_t> permutation) {
-  auto weight = tensor.getDefiningOp<WeightOp>();
-  if (!weight || weight.getViews().size() != 1)
-    return {};
-  auto view = cast<ViewAttr>(weight.getViews()[0]);
-  auto type = cast<RankedTensorType>(weight.getType());
-  auto permuted = ViewAttr::get(
-      view.getContext(), view.getFile(), view.getOffset(), view.getElement(),
-      applyPermutation(view.getStrides(), permutation));
-  return WeightOp::create(
-      t.builder, t.loc,
-      RankedTensorType::get(applyPermutation(type.getShape(), permutation),
-                            type.getElementType()),
-      weight.getName(), t.builder.getArrayAttr({permuted}));
-}
-
 Value moe::permute(TensorBuilder &t, Value tensor,
                    ArrayRef<int64_t> permutation) {
   if (isIdentityPermutation(permutation))
     return tensor;
-  if (Value weight = transposeWeight(t, tensor, permutation))
-    return weight;
+  // A transposition of a weight changes only its view; nothing is moved in a
+  // run.
+  if (std::optional<WeightView> weight = WeightView::get(tensor))
+    if (std::optional<WeightView> turned = weight->transpose(permutation))
+      return turned->build(t.builder, t.loc);
   return t.transpose(tensor, permutation);
 }
 

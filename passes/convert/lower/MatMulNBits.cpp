@@ -29,8 +29,6 @@ public:
         rows < 1 || columns < 1)
       return l.error() << "expected 'bits' 2, 4 or 8 and positive sizes, got "
                        << bits;
-    if (Lowering::has(op.getGIdx()))
-      return l.error() << "expected no operand 'g_idx'";
     blocks = (rows + blockSize - 1) / blockSize;
     int64_t blockBytes = blockSize * bits / 8;
     packed = asTable(op.getB(), {columns, blocks, blockBytes});
@@ -44,6 +42,12 @@ public:
           asTable(op.getZeroPoints(),
                   {columns, isPacked ? (blocks * bits + 7) / 8 : blocks});
       if (!zeroPoints)
+        return failure();
+    }
+    if (Lowering::has(op.getGIdx())) {
+      groups = asTable(op.getGIdx(), {rows});
+      if (!groups || failed(checkIndices(l, op.getGIdx(), groups,
+                                         t.builder.getIndexAttr(blocks))))
         return failure();
     }
     Type element = Lowering::getType(op.getA()).getElementType();
@@ -97,6 +101,10 @@ private:
     Value within =
         arith::RemUIOp::create(inner.builder, inner.loc, position[0], size);
     Value number = readBits(inner, packed, {column, block}, within);
+    // Rows may be in other groups than those they are stored with.
+    if (groups)
+      block = wrapIndex(inner, inner.extract(groups, position[0]),
+                        inner.index(blocks));
     Value zero = inner.constant(f32, 1 << (bits - 1));
     if (zeroPoints) {
       Type type = Lowering::getType(zeroPoints).getElementType();
@@ -113,7 +121,7 @@ private:
   Lowering &l;
   TensorBuilder &t;
   int64_t bits, blockSize, rows, columns, blocks = 0;
-  Value packed, scales, zeroPoints;
+  Value packed, scales, zeroPoints, groups;
 };
 
 LogicalResult lowerMatMulNBits(onnx::MicrosoftMatMulNBitsOp op, Lowering &l) {

@@ -67,6 +67,10 @@ Value stackVectors(OpBuilder &builder, Location loc, ArrayRef<Value> vectors);
 /// shapes.
 LogicalResult raiseMicrosoftMoE(onnx::MicrosoftMoEOp op,
                                 std::optional<Miss> &miss);
+/// com.microsoft.QMoE: the same with quantised weights.
+LogicalResult raiseMicrosoftQMoE(onnx::MicrosoftQMoEOp op,
+                                 std::optional<Miss> &miss);
+
 /// The experts of `match` as one operation, tokens x width. Fails where the
 /// number of slots is not known or exceeds the experts.
 FailureOr<Value> createExperts(OpBuilder &builder, Location loc,

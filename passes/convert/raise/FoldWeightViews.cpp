@@ -8,6 +8,7 @@
 #include "dialects/onnx/ONNXDialect.h"
 #include "passes/convert/Passes.h"
 #include "passes/convert/raise/DataFlow.h"
+#include "passes/convert/raise/QuantizedView.h"
 #include "passes/convert/raise/WeightView.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -117,13 +118,23 @@ struct FoldWeightViews
     });
     // In order, so that chains fold in one go.
     for (Operation *op : ops)
-      fold(op);
+      if (auto product = dyn_cast<onnx::MicrosoftMatMulNBitsOp>(op)) {
+        if (failed(foldProduct(product)))
+          return signalPassFailure();
+      } else {
+        fold(op);
+      }
     for (Operation *op : llvm::reverse(ops))
       if (isOpTriviallyDead(op))
         op->erase();
   }
 
   static void fold(Operation *op) {
+    if (auto gather = dyn_cast<onnx::MicrosoftGatherBlockQuantizedOp>(op))
+      return foldGatherQuantized(gather);
+    if (auto dequantize = dyn_cast<onnx::DequantizeLinearOp>(op))
+      if (std::optional<WeightView> weight = getDequantized(dequantize))
+        return replace(op->getResult(0), *weight);
     std::optional<WeightView> view = WeightView::get(op->getOperand(0));
     if (!view)
       return;
@@ -150,6 +161,35 @@ struct FoldWeightViews
             .Default([](Operation *) { return std::nullopt; });
     if (result)
       replace(op->getResult(0), *result);
+  }
+
+  /// Rows of a quantised table.
+  static void foldGatherQuantized(onnx::MicrosoftGatherBlockQuantizedOp op) {
+    std::optional<WeightView> table = getDequantized(op);
+    if (!table)
+      return;
+    OpBuilder builder(op);
+    Value rows = onnx::GatherOp::create(
+        builder, op.getLoc(), TypeRange{op.getOutput().getType()},
+        ValueRange{table->build(builder, op.getLoc()), op.getIndices()},
+        builder.getNamedAttr("axis", op.getGatherAxisAttr()));
+    op.getOutput().replaceAllUsesWith(rows);
+  }
+
+  /// An ordinary product whose right operand is a quantised weight.
+  static LogicalResult foldProduct(onnx::MicrosoftMatMulNBitsOp op) {
+    FailureOr<std::optional<WeightView>> weight = getDequantized(op);
+    if (failed(weight) || !*weight)
+      return weight;
+    OpBuilder builder(op);
+    Location loc = op.getLoc();
+    Type type = op.getY().getType();
+    Value product = onnx::MatMulOp::create(builder, loc, type, op.getA(),
+                                           (*weight)->build(builder, loc));
+    if (isPresent(op.getBias()))
+      product = onnx::AddOp::create(builder, loc, type, product, op.getBias());
+    op.getY().replaceAllUsesWith(product);
+    return success();
   }
 
   static void foldSplit(onnx::SplitOp op, const WeightView &view) {

@@ -50,7 +50,7 @@ struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
     hoistConstants();
     SmallVector<Operation *> products, chains;
     getOperation()->walk([&](Operation *op) {
-      if (isa<onnx::MicrosoftMoEOp>(op) || isProduct(op))
+      if (isa<onnx::MicrosoftMoEOp, onnx::MicrosoftQMoEOp>(op) || isProduct(op))
         products.push_back(op);
       else if (isEndOfChain(op))
         chains.push_back(op);
@@ -89,18 +89,24 @@ struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
   LogicalResult raise(Operation *op, bool ungated) {
     if (op->use_empty())
       return success();
-    if (auto moe = dyn_cast<onnx::MicrosoftMoEOp>(op)) {
+    auto moe = dyn_cast<onnx::MicrosoftMoEOp>(op);
+    auto quantized = dyn_cast<onnx::MicrosoftQMoEOp>(op);
+    if (moe || quantized) {
       if (ungated)
         return success();
       std::optional<Miss> miss;
       Location loc = op->getLoc();
-      if (failed(raiseMicrosoftMoE(moe, miss)))
+      StringRef form = moe ? "com.microsoft.MoE" : "com.microsoft.QMoE";
+      if (failed(moe ? raiseMicrosoftMoE(moe, miss)
+                     : raiseMicrosoftQMoE(quantized, miss)))
         return failure();
-      if (miss)
+      if (miss) {
         missed.push_back({*miss, op});
-      else
-        remark::passed(loc, getOptions("experts recognised"))
-            << remark::metric("form", "com.microsoft.MoE");
+        return success();
+      }
+      erased.insert(op);
+      remark::passed(loc, getOptions("experts recognised"))
+          << remark::metric("form", form);
       return success();
     }
     SmallVector<RaisedBlock> raised;

@@ -27,13 +27,22 @@ std::optional<WeightView> WeightView::get(Value value) {
   return result;
 }
 
-ViewAttr WeightView::moved(ViewAttr view, int64_t elements,
-                           ArrayRef<int64_t> strides) const {
-  int64_t bytes =
-      llvm::divideCeil(view.getElement().getIntOrFloatBitWidth(), 8);
-  return ViewAttr::get(view.getContext(), view.getFile(),
-                       view.getOffset() + elements * bytes, view.getElement(),
-                       strides);
+std::optional<WeightView>
+WeightView::transform(ArrayRef<int64_t> newShape,
+                      function_ref<ViewAttr(ViewAttr)> change) const {
+  WeightView result = *this;
+  result.shape.assign(newShape.begin(), newShape.end());
+  for (ViewAttr &view : result.views)
+    if (!(view = view.transform(change)))
+      return std::nullopt;
+  return result;
+}
+
+/// The strides or the blocks of a view as a list that can change.
+static SmallVector<int64_t> getBlocks(ViewAttr view) {
+  if (view.getBlocks().empty())
+    return SmallVector<int64_t>(view.getStrides().size(), 1);
+  return SmallVector<int64_t>(view.getBlocks());
 }
 
 std::optional<WeightView>
@@ -43,17 +52,35 @@ WeightView::transpose(ArrayRef<int64_t> permutation) const {
   // The first dimension of a stack is no stride.
   if (isStack() && permutation.front() != 0)
     return std::nullopt;
-  WeightView result = *this;
-  for (auto [i, source] : llvm::enumerate(permutation))
-    result.shape[i] = shape[source];
-  for (ViewAttr &view : result.views) {
-    int64_t skipped = isStack();
-    SmallVector<int64_t> strides;
-    for (int64_t source : permutation.drop_front(skipped))
+  int64_t skipped = isStack();
+  return transform(applyPermutation(shape, permutation), [&](ViewAttr view) {
+    SmallVector<int64_t> strides, blocks;
+    for (int64_t source : permutation.drop_front(skipped)) {
       strides.push_back(view.getStrides()[source - skipped]);
-    view = moved(view, 0, strides);
+      blocks.push_back(view.getBlock(source - skipped));
+    }
+    return view.move(0, strides, blocks);
+  });
+}
+
+/// Entries start, start + step, ... of dimension `dim`, `count` of them.
+static ViewAttr sliceView(ViewAttr view, int64_t dim, int64_t start,
+                          int64_t count, int64_t step) {
+  SmallVector<int64_t> strides(view.getStrides()), blocks = getBlocks(view);
+  int64_t block = blocks[dim], within = start % block;
+  int64_t distance = start / block * strides[dim];
+  if (within + (count - 1) * step < block) {
+    strides[dim] = 0;
+    blocks[dim] = 1;
+  } else if (within < step && block % step == 0) {
+    blocks[dim] = block / step;
+  } else if (within == 0 && step % block == 0) {
+    strides[dim] *= step / block;
+    blocks[dim] = 1;
+  } else {
+    return {};
   }
-  return result;
+  return view.move(distance, strides, blocks);
 }
 
 std::optional<WeightView> WeightView::slice(int64_t dim, int64_t start,
@@ -62,81 +89,99 @@ std::optional<WeightView> WeightView::slice(int64_t dim, int64_t start,
       start + (count - 1) * step >= shape[dim] ||
       start + (count - 1) * step < 0)
     return std::nullopt;
+  SmallVector<int64_t> newShape(shape);
+  newShape[dim] = count;
+  if (!isStack() || dim > 0)
+    return transform(newShape, [&](ViewAttr view) {
+      return sliceView(view, dim - isStack(), start, count, step);
+    });
   WeightView result = *this;
-  result.shape[dim] = count;
-  if (isStack() && dim == 0) {
-    result.views.clear();
-    for (int64_t i = 0; i < count; ++i)
-      result.views.push_back(views[start + i * step]);
-    if (count == 1) {
-      SmallVector<int64_t> strides(result.views.front().getStrides());
-      strides.insert(strides.begin(), 0);
-      result.views.front() = moved(result.views.front(), 0, strides);
-    }
+  result.shape = newShape;
+  result.views.clear();
+  for (int64_t i = 0; i < count; ++i)
+    result.views.push_back(views[start + i * step]);
+  if (count > 1)
     return result;
-  }
-  int64_t own = dim - isStack();
-  for (ViewAttr &view : result.views) {
-    SmallVector<int64_t> strides(view.getStrides());
-    int64_t distance = start * strides[own];
-    strides[own] *= step;
-    view = moved(view, distance, strides);
-  }
-  return result;
+  return result.transform(newShape, [](ViewAttr view) {
+    SmallVector<int64_t> strides(view.getStrides()), blocks = getBlocks(view);
+    strides.insert(strides.begin(), 0);
+    blocks.insert(blocks.begin(), 1);
+    return view.move(0, strides, blocks);
+  });
 }
 
 std::optional<WeightView> WeightView::select(int64_t dim, int64_t i) const {
   std::optional<WeightView> part = slice(dim, i, 1);
   if (!part)
     return std::nullopt;
-  part->shape.erase(part->shape.begin() + dim);
-  for (ViewAttr &view : part->views) {
-    SmallVector<int64_t> strides(view.getStrides());
-    strides.erase(strides.begin() + dim - part->isStack());
-    view = moved(view, 0, strides);
-  }
-  return part;
+  SmallVector<int64_t> newShape(part->shape);
+  newShape.erase(newShape.begin() + dim);
+  int64_t own = dim - part->isStack();
+  return part->transform(newShape, [&](ViewAttr view) {
+    SmallVector<int64_t> strides(view.getStrides()), blocks = getBlocks(view);
+    strides.erase(strides.begin() + own);
+    blocks.erase(blocks.begin() + own);
+    return view.move(0, strides, blocks);
+  });
 }
 
-/// The strides of `newShape` for the elements that `shape` and `strides`
-/// describe in row-major order.
-static std::optional<SmallVector<int64_t>>
-reshapeStrides(ArrayRef<int64_t> shape, ArrayRef<int64_t> strides,
-               ArrayRef<int64_t> newShape) {
-  // Drop dimensions of extent 1, then join those that follow each other.
-  SmallVector<std::pair<int64_t, int64_t>> runs; // (elements, last stride)
-  for (auto [extent, stride] : llvm::zip_equal(shape, strides)) {
+/// A row of elements: number i is i / block * stride further on.
+struct ElementRun {
+  int64_t count, stride, block;
+};
+
+/// Joins dimensions that follow each other, without those of extent 1.
+static SmallVector<ElementRun> joinDims(ArrayRef<int64_t> shape,
+                                        ViewAttr view) {
+  SmallVector<ElementRun> runs;
+  for (auto [i, extent] : llvm::enumerate(shape)) {
     if (extent == 1)
       continue;
-    if (!runs.empty() && runs.back().second == stride * extent)
-      runs.back() = {runs.back().first * extent, stride};
+    ElementRun next{extent, view.getStrides()[i], view.getBlock(i)};
+    if (!runs.empty() && runs.back().block == 1 && extent % next.block == 0 &&
+        runs.back().stride == extent / next.block * next.stride)
+      runs.back() = {runs.back().count * extent, next.stride, next.block};
     else
-      runs.push_back({extent, stride});
+      runs.push_back(next);
   }
-  SmallVector<int64_t> result(newShape.size(), 0);
+  return runs;
+}
+
+/// The view with the dimensions `newShape` for the elements that `shape` and
+/// `view` describe in row-major order.
+static ViewAttr reshapeView(ViewAttr view, ArrayRef<int64_t> shape,
+                            ArrayRef<int64_t> newShape) {
+  SmallVector<ElementRun> runs = joinDims(shape, view);
+  SmallVector<int64_t> strides(newShape.size(), 0), blocks(newShape.size(), 1);
   // From the innermost dimension outwards, each must fit into one run.
-  int64_t run = static_cast<int64_t>(runs.size()) - 1, used = 1;
+  int64_t number = static_cast<int64_t>(runs.size()) - 1, used = 1;
   for (int64_t i = static_cast<int64_t>(newShape.size()) - 1; i >= 0; --i) {
-    if (newShape[i] == 1) {
-      result[i] = 0;
+    if (newShape[i] == 1)
       continue;
-    }
-    if (run >= 0 && used == runs[run].first) {
-      --run;
+    if (number >= 0 && used == runs[number].count) {
+      --number;
       used = 1;
     }
-    if (run < 0 || runs[run].first % (used * newShape[i]) != 0)
-      return std::nullopt;
-    result[i] = runs[run].second * used;
-    used *= newShape[i];
+    if (number < 0 || runs[number].count % (used * newShape[i]) != 0)
+      return {};
+    const ElementRun &run = runs[number];
+    int64_t next = used * newShape[i];
+    if (used % run.block == 0) {
+      strides[i] = run.stride * (used / run.block);
+    } else if (run.block % used == 0 &&
+               (next % run.block == 0 || run.block % next == 0)) {
+      strides[i] = run.stride;
+      blocks[i] = run.block / used;
+    } else {
+      return {};
+    }
+    used = next;
   }
-  return result;
+  return view.move(0, strides, blocks);
 }
 
 std::optional<WeightView>
 WeightView::reshape(ArrayRef<int64_t> newShape) const {
-  WeightView result = *this;
-  result.shape.assign(newShape.begin(), newShape.end());
   ArrayRef<int64_t> from = shape, to = newShape;
   if (isStack()) {
     if (newShape.empty() || newShape.front() != shape.front())
@@ -146,14 +191,58 @@ WeightView::reshape(ArrayRef<int64_t> newShape) const {
   }
   if (computeProduct(from) != computeProduct(to))
     return std::nullopt;
-  for (ViewAttr &view : result.views) {
-    std::optional<SmallVector<int64_t>> strides =
-        reshapeStrides(from, view.getStrides(), to);
-    if (!strides)
-      return std::nullopt;
-    view = moved(view, 0, *strides);
+  return transform(newShape,
+                   [&](ViewAttr view) { return reshapeView(view, from, to); });
+}
+
+/// The bits from `first` to `second`, if they are places in one file.
+static std::optional<int64_t> getDistance(ViewAttr first, ViewAttr second) {
+  if (first.getFile() != second.getFile() ||
+      first.getElement() != second.getElement() ||
+      first.getStrides() != second.getStrides() ||
+      first.getBlocks() != second.getBlocks())
+    return std::nullopt;
+  return (second.getOffset() - first.getOffset()) * 8;
+}
+
+/// The views of an entry, itself first.
+static SmallVector<ViewAttr> getPlaces(ViewAttr view) {
+  SmallVector<ViewAttr> places = {view};
+  llvm::append_range(places, view.getScales());
+  if (view.getZeroPoints())
+    places.push_back(view.getZeroPoints());
+  return places;
+}
+
+/// One view of `entries`, which it finds along a new first dimension; null if
+/// they do not lie at equal distances.
+static ViewAttr joinViews(ArrayRef<ViewAttr> entries) {
+  ViewAttr first = entries.front();
+  SmallVector<ViewAttr> places = getPlaces(first);
+  llvm::DenseMap<ViewAttr, int64_t> distances;
+  for (size_t i = 1; i < entries.size(); ++i) {
+    SmallVector<ViewAttr> previous = getPlaces(entries[i - 1]);
+    SmallVector<ViewAttr> current = getPlaces(entries[i]);
+    if (current.size() != places.size() ||
+        entries[i].getZeroPoint() != first.getZeroPoint() ||
+        entries[i].getScale() != first.getScale())
+      return {};
+    for (auto [place, from, to] : llvm::zip_equal(places, previous, current)) {
+      std::optional<int64_t> distance = getDistance(from, to);
+      int64_t bits = place.getElement().getIntOrFloatBitWidth();
+      if (!distance || *distance % bits != 0)
+        return {};
+      auto [known, isNew] = distances.try_emplace(place, *distance / bits);
+      if (!isNew && known->second != *distance / bits)
+        return {};
+    }
   }
-  return result;
+  return first.transform([&](ViewAttr view) {
+    SmallVector<int64_t> strides(view.getStrides()), blocks = getBlocks(view);
+    strides.insert(strides.begin(), distances.lookup(view));
+    blocks.insert(blocks.begin(), 1);
+    return view.move(0, strides, blocks);
+  });
 }
 
 std::optional<WeightView> WeightView::stack(ArrayRef<WeightView> parts) {
@@ -169,26 +258,8 @@ std::optional<WeightView> WeightView::stack(ArrayRef<WeightView> parts) {
       return std::nullopt;
     result.views.push_back(part.views.front());
   }
-  // Views at equal distances in one file are one view.
-  int64_t bytes = llvm::divideCeil(
-      first.views.front().getElement().getIntOrFloatBitWidth(), 8);
-  int64_t distance = parts.size() > 1 ? result.views[1].getOffset() -
-                                            result.views[0].getOffset()
-                                      : 0;
-  bool regular = distance % bytes == 0;
-  for (size_t i = 1; i < parts.size(); ++i) {
-    ViewAttr previous = result.views[i - 1], current = result.views[i];
-    regular &= current.getOffset() - previous.getOffset() == distance &&
-               current.getFile() == previous.getFile() &&
-               current.getElement() == previous.getElement() &&
-               current.getStrides() == previous.getStrides();
-  }
-  if (regular) {
-    ViewAttr view = result.views.front();
-    SmallVector<int64_t> strides(view.getStrides());
-    strides.insert(strides.begin(), distance / bytes);
-    result.views = {first.moved(view, 0, strides)};
-  }
+  if (ViewAttr joined = joinViews(result.views))
+    result.views = {joined};
   return result;
 }
 

@@ -52,8 +52,10 @@ struct WeightView {
   Value build(OpBuilder &builder, Location loc) const;
 
 private:
-  ViewAttr moved(ViewAttr view, int64_t elements,
-                 ArrayRef<int64_t> strides) const;
+  /// The same with `change` made to the place of every view, inner ones too.
+  std::optional<WeightView>
+  transform(ArrayRef<int64_t> newShape,
+            function_ref<ViewAttr(ViewAttr)> change) const;
 };
 
 } // namespace mlir::moe

@@ -32,3 +32,37 @@ func.func @weight_c3_dynamic_type() {
   %w = moe.weight "w" [#moe.view<"m", offset = 0, element = f32, strides = [1]>] : tensor<?xf32>
   return
 }
+
+// -----
+
+func.func @view_blocks() {
+  // expected-error @+1 {{expected one block for each of 2 strides, got 1}}
+  %w = moe.weight "w" [#moe.view<"m", offset = 0, element = f32, strides = [4, 1], blocks = [2]>] : tensor<4x2xf32>
+  return
+}
+
+// -----
+
+func.func @view_scales() {
+  // expected-error @+1 {{expected plain inner views with 2 strides, got}}
+  %w = moe.weight "w" [#moe.view<"m", offset = 0, element = i8, strides = [4, 1],
+                       scales = [#moe.view<"m", offset = 64, element = f32, strides = [1]>]>] : tensor<4x2xf32>
+  return
+}
+
+// -----
+
+func.func @view_two_zero_points() {
+  // expected-error @+1 {{expected zero_point or zero_points, got both}}
+  %w = moe.weight "w" [#moe.view<"m", offset = 0, element = i8, strides = [1], zero_point = 3,
+                       zero_points = #moe.view<"m", offset = 64, element = i8, strides = [1]>>] : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @view_key() {
+  // expected-error @+1 {{expected blocks, scales, zero_points, zero_point or scale, got 'bias'}}
+  %w = moe.weight "w" [#moe.view<"m", offset = 0, element = i8, strides = [1], bias = 3>] : tensor<4xf32>
+  return
+}

@@ -21,6 +21,12 @@ class Graph:
         self.initializers.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
+    def stored(self, element, shape, raw):
+        """A constant of a type that numpy lacks, from its bytes."""
+        name = f"c{len(self.initializers)}"
+        self.initializers.append(helper.make_tensor(name, element, shape, raw, raw=True))
+        return name
+
     def op(self, kind, *inputs, outputs=1, domain="", **attributes):
         """Adds a node; arrays and numbers among its inputs become constants. Returns the name of its result, or a list."""
         names = [value if isinstance(value, str) else self.constant(value) for value in inputs]
