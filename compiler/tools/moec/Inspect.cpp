@@ -6,7 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/tools/moec/Commands.h"
+#include "compiler/tools/moec/HtmlPage.h"
 #include "compiler/tools/moec/Printable.h"
+#include "compiler/tools/moec/Resources.h"
 
 #include "runtime/format/Reader.h"
 
@@ -23,6 +25,7 @@ struct InspectState {
   std::string artifact;
   bool asJson = false;
   bool verifyHash = false;
+  std::string html;
 };
 } // namespace
 
@@ -141,6 +144,13 @@ static void printText(const moert::Reader &reader,
   printWeights(manifest.getArray("weights"));
 }
 
+static std::string getModelName(const json::Object &manifest) {
+  if (const json::Object *model = manifest.getObject("model"))
+    if (auto file = model->getString("file"))
+      return file->str();
+  return "model";
+}
+
 static void inspect(const InspectState &state) {
   moert::Reader reader;
   check(moert::Reader::open(state.artifact, reader));
@@ -156,12 +166,16 @@ static void inspect(const InspectState &state) {
     for (const moert::Section &section : reader.getSections())
       check(reader.verify(section));
 
-  if (state.asJson) {
-    (*object)["sections"] = describeSections(reader);
-    (*object)["file_bytes"] = reader.getFileBytes();
+  (*object)["sections"] = describeSections(reader);
+  (*object)["file_bytes"] = reader.getFileBytes();
+  if (state.asJson)
     llvm::outs() << llvm::formatv("{0:2}\n", *manifest);
+  if (!state.html.empty())
+    writeHtmlPage({getModelName(*object), state.artifact, std::move(*manifest),
+                   kInspectScript},
+                  state.html);
+  if (state.asJson || !state.html.empty())
     return;
-  }
   printText(reader, *object);
   if (state.verifyHash)
     llvm::outs() << "every section has its hash\n";
@@ -174,6 +188,7 @@ void addInspectCommand(CLI::App &app) {
   command->add_option("ARTIFACT", state->artifact, "the artifact (.moe)")
       ->required();
   command->add_flag("--json", state->asJson, "print JSON");
+  addHtmlOption(*command, state->html);
   command->add_flag("--verify-hash", state->verifyHash,
                     "read the whole file and check the hash of every section");
   command->callback([state] { inspect(*state); });

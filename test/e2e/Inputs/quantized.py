@@ -4,7 +4,6 @@ import numpy as np
 from onnx import TensorProto
 
 
-
 def decode_float8(codes):
     """e4m3fn; the code of NaN must not occur."""
     sign = np.where(codes & 0x80, -1.0, 1.0)
