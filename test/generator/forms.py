@@ -333,25 +333,6 @@ def capacity(g, x, ids, weights, layer):
     return g.op("Einsum", combine, y, equation="tec,ecd->td")
 
 
-def microsoft(g, x, logits, layer, normalize):
-    """One node of ONNX Runtime, which routes by itself."""
-    body = layer.body
-    joint = "gate_up" if body.gated else "up"
-    activation = body.activation.split("_")[0] if not body.gated else "swiglu"
-    attributes = {"k": layer.k, "activation_type": activation, "normalize_routing_weights": int(normalize)}
-    if body.gated:
-        attributes["swiglu_fusion"] = 1 if body.stored == "interleaved" else 2
-        attributes["activation_alpha"] = 1.702 if body.limit else 1.0
-        attributes["activation_beta"] = 1.0 if body.limit else 0.0
-        if body.limit:
-            attributes["swiglu_limit"] = body.limit
-    operands = [x, logits]
-    for name in (joint, "down"):
-        operands.append(g.const(layer.joint(name).transpose(0, 2, 1), "w"))
-        operands.append(g.const(layer.joint(name + "_bias")) if body.bias else "")
-    return g.op("MoE", *operands, domain="com.microsoft", **attributes)
-
-
 FORMS = {
     "batched": batched,
     "gathered": gathered,

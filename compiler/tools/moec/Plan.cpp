@@ -149,7 +149,7 @@ void addPlanCommand(CLI::App &app) {
                       "a machine file: ranks, memory, links");
   CLI::Option *trace = command->add_option(
       "--routing-trace", state->trace,
-      "what 'moec run --record-routing' wrote (default: drawn from --loads)");
+      "a .npz file of expert ids (default: drawn from --loads)");
   command
       ->add_option("--loads", state->loads,
                    "how tokens choose experts: uniform, zipf:S or skewed")

@@ -10,7 +10,7 @@
 
 #include "passes/plan/placement/RoutingTrace.h"
 
-/// Reads the ids that `moec run --record-routing` wrote: a `.npz` file with an
+/// Reads the expert ids of a routing trace: a `.npz` file with an
 /// array `ids_N`, tokens x slots, for each layer N from 0. Other arrays
 /// are skipped.
 llvm::Expected<mlir::moe::RoutingTrace>
