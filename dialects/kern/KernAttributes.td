@@ -16,7 +16,8 @@ def Kern_PackedAttr : AttrDef<Kern_Dialect, "Packed"> {
     physical panel `p * n + i`. A stack of E matrices gets a leading dimension E.
 
     16 columns are one cache line of f32, one zmm or two ymm registers, so that AVX2, AVX-512 and AMX code share one copy
-    of the weights.
+    of the weights. Kernels read f32 and f16 in depth 1 and bf16 in depth 2: instructions that multiply bf16 take pairs
+    of rows, and others widen a pair by a shift and a mask.
 
     Example: `#kern.packed<columns = 16, depth = 1>`
   }];
@@ -24,6 +25,9 @@ def Kern_PackedAttr : AttrDef<Kern_Dialect, "Packed"> {
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
+    /// The layout in which kernels read numbers of type `element`.
+    static PackedAttr getFor(::mlir::Type element);
+
     /// The physical shape of `sources` matrices, or stacks of them, of the shape `source`.
     ::llvm::SmallVector<int64_t> getPackedShape(::llvm::ArrayRef<int64_t> source, int64_t sources) const;
   }];

@@ -36,6 +36,11 @@ PackedAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+PackedAttr PackedAttr::getFor(Type element) {
+  return get(element.getContext(), /*columns=*/16,
+             /*depth=*/element.isBF16() ? 2 : 1);
+}
+
 SmallVector<int64_t> PackedAttr::getPackedShape(ArrayRef<int64_t> source,
                                                 int64_t sources) const {
   auto divide = [](int64_t extent, int64_t size) {

@@ -13,9 +13,6 @@ using namespace mlir::kern;
 #define GET_OP_CLASSES
 #include "dialects/kern/KernOps.cpp.inc"
 
-/// The columns of a panel that kernels know.
-constexpr int64_t kColumns = 16;
-
 /// Reads of the inputs and writes of the destination, where they are buffers.
 static void
 getDestinationEffects(DestinationStyleOpInterface op, bool readsInit,
@@ -45,16 +42,21 @@ static LogicalResult checkPanels(Operation *op, ShapedType panels,
                                  int64_t depth, int64_t columns,
                                  int64_t sources) {
   ArrayRef<int64_t> shape = panels.getShape().take_back(4);
-  if (shape[2] != kColumns || shape[3] != 1)
-    return op->emitOpError()
-           << "expected panels of 16 columns and depth 1, got " << shape[2]
-           << " and " << shape[3];
-  if (failed(checkEqual(op, depth, shape[1], "inner extents")))
+  auto layout = PackedAttr::getFor(panels.getElementType());
+  if (shape[2] != layout.getColumns() || shape[3] != layout.getDepth())
+    return op->emitOpError() << "expected panels of " << layout.getColumns()
+                             << " columns and depth " << layout.getDepth()
+                             << ", got " << shape[2] << " and " << shape[3];
+  if (!ShapedType::isDynamic(depth))
+    depth = llvm::divideCeilSigned(depth, layout.getDepth());
+  if (failed(checkEqual(op, depth, shape[1],
+                        "inner extents in units of the depth")))
     return failure();
   if (ShapedType::isDynamic(columns))
     return success();
-  return checkEqual(op, llvm::divideCeilSigned(columns, kColumns) * sources,
-                    shape[0], "numbers of panels");
+  return checkEqual(
+      op, llvm::divideCeilSigned(columns, layout.getColumns()) * sources,
+      shape[0], "numbers of panels");
 }
 
 /// Checks the operands that both halves of the experts have.

@@ -101,12 +101,12 @@ def Kern_PanelGemmOp : Kern_DestinationOp<"panel_gemm"> {
     `init = a * b`, or `init += a * b` with `accumulate`, where `b` is a packed matrix of as many columns as `init`. Sums
     are taken in f32 in rising order of K, so that a row of the result does not depend on the other rows.
 
-    Shapes: `a: M x K`, `b: panels x K x columns x 1`, `init: M x N`; or all with the same leading dimension.
+    Shapes: `a: M x K`, `b: panels x ceil(K / depth) x columns x depth`, `init: M x N`; or all with the same leading dimension.
 
     **Constraints**
     - (C1) `a` and `init` have the same rank, `b` two dimensions more.
-    - (C2) K of `a` and `b` agree, M and the leading dimension of `a` and `init`, the leading dimension of `b` too.
-    - (C3) `b` has 16 columns and depth 1, and enough panels for `init`.
+    - (C2) K of `a` and `b` agree, in units of the depth, M and the leading dimension of `a` and `init`, the leading dimension of `b` too.
+    - (C3) `b` has the layout of `#kern.packed` for its element type, and as many panels as `init` needs.
 
     Example:
     ```mlir
@@ -132,12 +132,12 @@ def Kern_ExpertsHiddenOp : Kern_DestinationOp<"experts_hidden", [AttrSizedOperan
     The experts are two operations, not one, so that the values between them are an ordinary buffer, which the memory
     plan sees.
 
-    Shapes: `x: T x H`, `rows: S`, `offsets: E + 1`, `panels: E x panels x H x columns x 1`, biases: `E x F`,
-    `weights: T x K`, `init: S x F`.
+    Shapes: `x: T x H`, `rows: S`, `offsets: E + 1`, `panels: E x panels x ceil(H / depth) x columns x depth`,
+    biases: `E x F`, `weights: T x K`, `init: S x F`, which rounds to its element type.
 
     **Constraints**
     - (C1) E of `panels`, `offsets` and the biases agree; H of `x` and `panels`; S of `rows` and `init`.
-    - (C2) `panels` has 16 columns and depth 1 and as many panels as F needs.
+    - (C2) `panels` has the layout of `#kern.packed` for its element type and as many panels as F needs.
     - (C3) `gate_bias` needs `gated`.
 
     Example:
@@ -149,7 +149,7 @@ def Kern_ExpertsHiddenOp : Kern_DestinationOp<"experts_hidden", [AttrSizedOperan
   }];
   let arguments = (ins Kern_Rows:$x, Kern_Index:$rows, Kern_Index:$offsets, Kern_Panels:$panels,
                        Optional<Kern_Array<F32, [2]>>:$gate_bias, Optional<Kern_Array<F32, [2]>>:$up_bias,
-                       Optional<Kern_Array<F32, [2]>>:$weights, Kern_Array<F32, [2]>:$init,
+                       Optional<Kern_Array<F32, [2]>>:$weights, Kern_Array<AnyTypeOf<[F32, BF16]>, [2]>:$init,
                        MoE_ActivationAttr:$activation, UnitAttr:$gated, ConfinedAttr<I64Attr, [IntPositive]>:$slots);
   let assemblyFormat = [{
     $x `,` $rows `,` $offsets `,` $panels (`gate_bias` `(` $gate_bias^ `:` type($gate_bias) `)`)?
@@ -168,12 +168,12 @@ def Kern_ExpertsCombineOp : Kern_DestinationOp<"experts_combine", [AttrSizedOper
     Tasks own columns of the result and go through the experts in order: no atomic operation, and the bits of a token do
     not depend on the other tokens or on the number of threads.
 
-    Shapes: `h: S x F`, `rows: S`, `offsets: E + 1`, `panels: E x panels x F x columns x 1`, `bias: E x H`,
-    `weights: T x K`, `init: T x H`.
+    Shapes: `h: S x F`, `rows: S`, `offsets: E + 1`, `panels: E x panels x ceil(F / depth) x columns x depth`,
+    `bias: E x H`, `weights: T x K`, `init: T x H`.
 
     **Constraints**
     - (C1) E of `panels`, `offsets` and `bias` agree; F of `h` and `panels`; S of `rows` and `h`.
-    - (C2) `panels` has 16 columns and depth 1 and as many panels as H needs.
+    - (C2) `panels` has the layout of `#kern.packed` for its element type and as many panels as H needs.
 
     Example:
     ```mlir

@@ -42,17 +42,17 @@ public:
 
   /// The panels of one or two stacks of matrices.
   Value pack(ValueRange sources) {
-    auto layout = kern::PackedAttr::get(rewriter.getContext(), /*columns=*/16,
-                                        /*depth=*/1);
     RankedTensorType type = getTensorType(sources.front());
-    SmallVector<int64_t> shape =
-        layout.getPackedShape(type.getShape(), sources.size());
+    auto layout = kern::PackedAttr::getFor(type.getElementType());
     SmallVector<OpFoldResult> sizes;
     int64_t rank = type.getRank();
     for (int64_t i = 0; i < rank - 2; ++i)
       sizes.push_back(getSize(sources.front(), i));
-    sizes.push_back(getPanelCount(sources, shape[rank - 2]));
-    sizes.push_back(getSize(sources.front(), rank - 2));
+    OpFoldResult panels =
+        divide(getSize(sources.front(), rank - 1), layout.getColumns());
+    sizes.push_back(multiply(panels, sources.size()));
+    sizes.push_back(
+        divide(getSize(sources.front(), rank - 2), layout.getDepth()));
     sizes.push_back(rewriter.getIndexAttr(layout.getColumns()));
     sizes.push_back(rewriter.getIndexAttr(layout.getDepth()));
     Value init = empty(sizes, type.getElementType());
@@ -91,18 +91,22 @@ public:
   }
 
 private:
-  OpFoldResult getPanelCount(ValueRange sources, int64_t count) {
-    if (!ShapedType::isDynamic(count))
-      return rewriter.getIndexAttr(count);
-    RankedTensorType type = getTensorType(sources.front());
-    Value columns = getValueOrCreateConstantIndexOp(
-        rewriter, loc, getSize(sources.front(), type.getRank() - 1));
-    Value width = arith::ConstantIndexOp::create(rewriter, loc, 16);
-    Value panels = arith::CeilDivUIOp::create(rewriter, loc, columns, width);
-    Value number =
-        arith::ConstantIndexOp::create(rewriter, loc, sources.size());
-    return OpFoldResult(
-        arith::MulIOp::create(rewriter, loc, panels, number).getResult());
+  OpFoldResult divide(OpFoldResult extent, int64_t size) {
+    if (std::optional<int64_t> known = getConstantIntValue(extent))
+      return rewriter.getIndexAttr(llvm::divideCeilSigned(*known, size));
+    if (size == 1)
+      return extent;
+    Value divisor = arith::ConstantIndexOp::create(rewriter, loc, size);
+    Value value = getValueOrCreateConstantIndexOp(rewriter, loc, extent);
+    return Value(arith::CeilDivUIOp::create(rewriter, loc, value, divisor));
+  }
+
+  OpFoldResult multiply(OpFoldResult count, int64_t factor) {
+    if (std::optional<int64_t> known = getConstantIntValue(count))
+      return rewriter.getIndexAttr(*known * factor);
+    Value number = arith::ConstantIndexOp::create(rewriter, loc, factor);
+    Value value = getValueOrCreateConstantIndexOp(rewriter, loc, count);
+    return Value(arith::MulIOp::create(rewriter, loc, value, number));
   }
 
   PatternRewriter &rewriter;

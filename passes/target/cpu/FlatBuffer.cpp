@@ -7,6 +7,8 @@
 
 #include "passes/target/cpu/FlatBuffer.h"
 
+#include "passes/target/cpu/RowPadding.h"
+
 using namespace mlir;
 using namespace mlir::moe;
 
@@ -32,6 +34,14 @@ FlatBuffer BufferScope::flattenContiguous(Value buffer) {
   return describe(isIdentity ? buffer : makeCopy(buffer));
 }
 
+FlatBuffer BufferScope::flattenRows(Value rows, Type element) {
+  if (cast<MemRefType>(rows.getType()).getElementType() == element)
+    return flatten(rows);
+  Value copy = allocateRows(rows, element);
+  emitCopy(rows, copy);
+  return describe(copy);
+}
+
 FlatBuffer BufferScope::flattenResult(Value buffer) {
   if (hasContiguousRows(buffer))
     return describe(buffer);
@@ -54,6 +64,31 @@ Value BufferScope::allocate(Value size, Type element) {
   return buffer;
 }
 
+/// Uninitialised rows, not crowded.
+Value BufferScope::allocateRows(Value like, Type element) {
+  auto type = cast<MemRefType>(like.getType());
+  SmallVector<int64_t> padded(type.getShape());
+  padded.back() = padRow(padded.back(), element);
+  SmallVector<Value> sizes;
+  SmallVector<OpFoldResult> extents;
+  for (int64_t i = 0; i < type.getRank(); ++i) {
+    extents.push_back(
+        b.createOrFold<memref::DimOp>(like, static_cast<int64_t>(i)));
+    if (type.isDynamicDim(i))
+      sizes.push_back(cast<Value>(extents.back()));
+    else
+      extents.back() = b.getIndexAttr(type.getDimSize(i));
+  }
+  Value whole =
+      memref::AllocOp::create(b, MemRefType::get(padded, element), sizes);
+  copies.push_back(whole);
+  if (ArrayRef(padded) == type.getShape())
+    return whole;
+  SmallVector<OpFoldResult> zeros(extents.size(), b.getIndexAttr(0)),
+      ones(extents.size(), b.getIndexAttr(1));
+  return memref::SubViewOp::create(b, whole, zeros, extents, ones);
+}
+
 Value BufferScope::makeCopy(Value buffer) {
   auto type = cast<MemRefType>(buffer.getType());
   SmallVector<Value> sizes;
@@ -74,6 +109,9 @@ void BufferScope::emitCopy(Value from, Value to) {
     counts.push_back(memref::DimOp::create(b, from, i));
   b.parallel(counts, [&](ValueRange indices) {
     Value entry = memref::LoadOp::create(b, from, indices);
+    Type element = cast<MemRefType>(to.getType()).getElementType();
+    if (entry.getType() != element)
+      entry = arith::ExtFOp::create(b, element, entry);
     memref::StoreOp::create(b, entry, to, indices);
   });
 }

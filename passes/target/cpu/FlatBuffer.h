@@ -35,6 +35,9 @@ public:
   /// is copied.
   FlatBuffer flattenContiguous(Value buffer);
 
+  /// Rows that are read as numbers of type `element`; others are copied.
+  FlatBuffer flattenRows(Value rows, Type element);
+
   /// A buffer that is read and written.
   FlatBuffer flattenResult(Value buffer);
 
@@ -46,6 +49,7 @@ public:
 
 private:
   Value makeCopy(Value buffer);
+  Value allocateRows(Value like, Type element);
   FlatBuffer describe(Value buffer);
   void emitCopy(Value from, Value to);
 

@@ -64,6 +64,10 @@ public:
   /// Masked stores are slow on some processors.
   void store(KernelBuilder &b, Value value, Value buffer, Value offset) const {
     Value place = b.add(offset, column);
+    Type element = cast<MemRefType>(buffer.getType()).getElementType();
+    if (!element.isF32())
+      value = arith::TruncFOp::create(
+          b, VectorType::get(kPanelColumns, element), value);
     b.branch(
         isWhole, [&] { vector::StoreOp::create(b, value, buffer, place); },
         [&] { vector::MaskedStoreOp::create(b, buffer, place, mask, value); });
@@ -113,24 +117,34 @@ static std::string print(Type type) {
   return text;
 }
 
+Type KernelSet::getRowType(Value rows, Value panels) const {
+  return InnerProduct::get(target, getElement(rows), getElement(panels))
+      ->getRowType(rows.getContext());
+}
+
 func::FuncOp
-KernelSet::getOrCreate(Location loc, const Twine &name, Value rows,
-                       Value panels, TypeRange extra,
+KernelSet::getOrCreate(const Twine &name, const Operands &operands,
+                       TypeRange extra,
                        function_ref<void(KernelBuilder &, Arguments &)> body) {
-  std::string symbol = ("kern." + name + "_" + print(getElement(rows)) + "_" +
-                        print(getElement(panels)))
-                           .str();
+  Type rows = getRowType(operands.rows, operands.panels);
+  Type panels = getElement(operands.panels);
+  Type result = getElement(operands.result);
+  std::string symbol =
+      ("kern." + name + "_" + print(rows) + "_" + print(panels)).str();
+  if (!result.isF32())
+    symbol += "_" + print(result);
   if (auto existing = symbols.lookup<func::FuncOp>(symbol))
     return existing;
-  KernelBuilder b(UnknownLoc::get(loc.getContext()), loc.getContext());
+  MLIRContext *context = rows.getContext();
+  KernelBuilder b(UnknownLoc::get(context), context);
   Type index = b.getIndexType();
-  SmallVector<Type> types = {getFlatType(getElement(rows)),
+  SmallVector<Type> types = {getFlatType(rows),
                              index,
                              index,
-                             getFlatType(getElement(panels)),
+                             getFlatType(panels),
                              index,
                              index,
-                             getFlatType(b.getF32Type()),
+                             getFlatType(result),
                              index,
                              index,
                              index,
@@ -173,7 +187,7 @@ func::FuncOp KernelSet::getProduct(Location loc, Type rows, Type panels) {
   b.setInsertionPointToStart(entry);
   auto list = entry->getArguments();
   emitPanelProduct(
-      b, target,
+      b, target, *InnerProduct::get(target, rows, panels),
       {list[0], list[1], list[2], list[3], list[4], list[5], list[6], list[7]});
   func::ReturnOp::create(b);
   return function;
@@ -223,8 +237,8 @@ func::FuncOp KernelSet::getGemm(kern::PanelGemmOp op) {
           access.store(b, sum, arguments.result, offset);
         });
   };
-  return getOrCreate(op.getLoc(), accumulates ? "gemm_accumulate" : "gemm",
-                     op.getA(), op.getB(), {}, body);
+  return getOrCreate(accumulates ? "gemm_accumulate" : "gemm",
+                     {op.getA(), op.getB(), op.getInit()}, {}, body);
 }
 
 func::FuncOp KernelSet::getHidden(kern::ExpertsHiddenOp op) {
@@ -304,7 +318,8 @@ func::FuncOp KernelSet::getHidden(kern::ExpertsHiddenOp op) {
                 target.getSumStride()},
                finish);
   };
-  return getOrCreate(op.getLoc(), name, op.getX(), op.getPanels(), extra, body);
+  return getOrCreate(name, {op.getX(), op.getPanels(), op.getInit()}, extra,
+                     body);
 }
 
 func::FuncOp KernelSet::getCombine(kern::ExpertsCombineOp op) {
@@ -358,5 +373,6 @@ func::FuncOp KernelSet::getCombine(kern::ExpertsCombineOp op) {
                 target.getSumStride()},
                addUp);
   };
-  return getOrCreate(op.getLoc(), name, op.getH(), op.getPanels(), extra, body);
+  return getOrCreate(name, {op.getH(), op.getPanels(), op.getInit()}, extra,
+                     body);
 }

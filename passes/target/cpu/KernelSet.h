@@ -24,6 +24,9 @@ public:
 
   const TileTarget &getTarget() const { return target; }
 
+  /// The element type of the rows that kernels for these operands take.
+  Type getRowType(Value rows, Value panels) const;
+
   /// Arguments: rows, row offset, row stride, panels, panel offset, inner
   /// extent, result, result offset, result stride, number of rows, number of
   /// columns.
@@ -40,11 +43,15 @@ public:
 private:
   struct Arguments;
 
+  /// What decides on the types of a kernel.
+  struct Operands {
+    Value rows, panels, result;
+  };
+
   /// A new private function with the arguments of `getGemm` and `extra` pairs
   /// of a buffer and an offset, or the one that has `name` already.
   func::FuncOp
-  getOrCreate(Location loc, const Twine &name, Value rows, Value panels,
-              TypeRange extra,
+  getOrCreate(const Twine &name, const Operands &operands, TypeRange extra,
               function_ref<void(KernelBuilder &, Arguments &)> body);
 
   /// A function with the arguments that `PanelProduct` lists.

@@ -7,6 +7,7 @@
 
 #include "passes/target/cpu/FlatBuffer.h"
 #include "passes/target/cpu/KernelSet.h"
+#include "passes/target/cpu/PackPanel.h"
 #include "passes/target/cpu/Passes.h"
 
 namespace mlir::moe {
@@ -37,18 +38,15 @@ public:
     int64_t sources = op.getSources().size();
     for (int64_t number = 0; number < sources; ++number) {
       FlatBuffer source = scope.flatten(op.getSources()[number]);
-      size_t rank = source.sizes.size();
-      Value depth = source.sizes[rank - 2], columns = source.sizes[rank - 1];
       SmallVector<Value> counts(ArrayRef(source.sizes).drop_back(2));
-      counts.push_back(b.ceilDiv(columns, kPanelColumns));
+      counts.push_back(b.ceilDiv(source.sizes.back(), kPanelColumns));
       b.parallel(counts, [&](ValueRange indices) {
         Value panel = indices.back();
-        Value from = source.getOffset(b, indices.drop_back());
-        Value to = panels.getOffset(b, indices.drop_back());
-        Value position = b.add(b.mul(panel, sources), number);
-        to = b.add(to, b.mul(position, b.mul(depth, kPanelColumns)));
-        emitPack(b, source, panels, from, to, depth,
-                 b.mul(panel, kPanelColumns), columns);
+        SmallVector<Value> place(indices);
+        place.back() = b.add(b.mul(panel, sources), number);
+        emitPackPanel(b, source, source.getOffset(b, indices.drop_back()),
+                      b.mul(panel, kPanelColumns), op.getLayout().getDepth(),
+                      panels.buffer, panels.getOffset(b, place));
       });
     }
     scope.close();
@@ -58,13 +56,15 @@ public:
   void lower(kern::PanelGemmOp op) {
     KernelBuilder b(op.getLoc(), op);
     BufferScope scope(b);
-    FlatBuffer left = scope.flatten(op.getA());
+    FlatBuffer left =
+        scope.flattenRows(op.getA(), kernels.getRowType(op.getA(), op.getB()));
     FlatBuffer panels = scope.flatten(op.getB());
     FlatBuffer result = scope.flattenResult(op.getInit());
     size_t rank = left.sizes.size();
     Value depth = left.sizes[rank - 1];
     Value rows = result.sizes[rank - 2], columns = result.sizes[rank - 1];
     int64_t width = getBlockColumns(/*sources=*/1);
+    Value panelStride = panels.strides[panels.strides.size() - 4];
     func::FuncOp kernel = kernels.getGemm(op);
 
     // Columns inside: the rows of a task stay in the caches for the next one.
@@ -78,8 +78,9 @@ public:
       Value firstColumn = b.mul(indices[rank - 1], width);
       Value rowOffset = b.add(left.getOffset(b, batch),
                               b.mul(firstRow, left.strides[rank - 2]));
+      Value firstPanel = b.mul(indices[rank - 1], width / kPanelColumns);
       Value panelOffset =
-          b.add(panels.getOffset(b, batch), b.mul(firstColumn, depth));
+          b.add(panels.getOffset(b, batch), b.mul(firstPanel, panelStride));
       Value resultOffset =
           b.add(b.add(result.getOffset(b, batch),
                       b.mul(firstRow, result.strides[rank - 2])),
@@ -100,8 +101,9 @@ public:
     KernelBuilder b(op.getLoc(), op);
     BufferScope scope(b);
     int64_t sources = op.getGated() ? 2 : 1;
-    Experts experts(b, scope, op.getX(), op.getRows(), op.getOffsets(),
-                    op.getPanels(), op.getInit());
+    Experts experts(b, scope, kernels.getRowType(op.getX(), op.getPanels()),
+                    op.getX(), op.getRows(), op.getOffsets(), op.getPanels(),
+                    op.getInit());
     SmallVector<FlatBuffer> biases;
     for (Value bias : {op.getGateBias(), op.getUpBias()})
       if (bias)
@@ -142,8 +144,9 @@ public:
   void lower(kern::ExpertsCombineOp op) {
     KernelBuilder b(op.getLoc(), op);
     BufferScope scope(b);
-    Experts experts(b, scope, op.getH(), op.getRows(), op.getOffsets(),
-                    op.getPanels(), op.getInit());
+    Experts experts(b, scope, kernels.getRowType(op.getH(), op.getPanels()),
+                    op.getH(), op.getRows(), op.getOffsets(), op.getPanels(),
+                    op.getInit());
     FlatBuffer bias, weights;
     if (op.getBias())
       bias = scope.flatten(op.getBias());
@@ -191,9 +194,9 @@ public:
 private:
   /// The operands that both halves of the experts have.
   struct Experts {
-    Experts(KernelBuilder &b, BufferScope &scope, Value input, Value rows,
-            Value offsets, Value panels, Value result)
-        : input(scope.flatten(input)), rows(scope.flatten(rows)),
+    Experts(KernelBuilder &b, BufferScope &scope, Type rowType, Value input,
+            Value rows, Value offsets, Value panels, Value result)
+        : input(scope.flattenRows(input, rowType)), rows(scope.flatten(rows)),
           offsets(scope.flatten(offsets)), panels(scope.flatten(panels)),
           result(scope.flattenResult(result)) {
       count = this->panels.sizes[0];
@@ -213,8 +216,9 @@ private:
                                     int64_t sources, Value resultOffset,
                                     Value rowCount, int64_t width) {
       Value depth = input.sizes[1];
-      Value panelOffset = b.add(panels.getOffset(b, expert),
-                                b.mul(b.mul(firstColumn, sources), depth));
+      Value firstPanel =
+          b.mul(b.div(firstColumn, b.index(kPanelColumns)), sources);
+      Value panelOffset = panels.getOffset(b, {expert, firstPanel});
       Value columns =
           b.min(b.sub(result.sizes[1], firstColumn), b.index(width));
       return {input.buffer,      rowOffset, input.strides[0], panels.buffer,
@@ -269,38 +273,6 @@ private:
   /// Columns of the result that a kernel computes in one call.
   int64_t getBlockColumns(int64_t sources) const {
     return kernels.getTarget().getBlockColumns(sources);
-  }
-
-  /// Packs the columns from `firstColumn` on.
-  static void emitPack(KernelBuilder &b, const FlatBuffer &source,
-                       const FlatBuffer &panels, Value from, Value to,
-                       Value depth, Value firstColumn, Value columns) {
-    Type element = cast<MemRefType>(source.buffer.getType()).getElementType();
-    auto type = VectorType::get(kPanelColumns, element);
-    Value zero = arith::ConstantOp::create(b, b.getZeroAttr(element));
-    Value rowStride = source.strides[source.strides.size() - 2];
-    Value width = b.min(b.sub(columns, firstColumn), b.index(kPanelColumns));
-    Value isWhole = b.createOrFold<arith::CmpIOp>(
-        arith::CmpIPredicate::eq, width, b.index(kPanelColumns));
-    b.loop(b.index(0), depth, 1, [&](Value k) {
-      Value place = b.add(b.add(from, b.mul(k, rowStride)), firstColumn);
-      Value target = b.add(to, b.mul(k, kPanelColumns));
-      auto choice = scf::IfOp::create(b, isWhole, /*withElseRegion=*/true);
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPoint(choice.thenYield());
-      Value row = vector::LoadOp::create(b, type, source.buffer, place);
-      vector::StoreOp::create(b, row, panels.buffer, target);
-      // One by one: not every level has masked loads of narrow numbers.
-      b.setInsertionPoint(choice.elseYield());
-      b.loop(b.index(0), width, 1, [&](Value column) {
-        Value entry =
-            memref::LoadOp::create(b, source.buffer, b.add(place, column));
-        memref::StoreOp::create(b, entry, panels.buffer, b.add(target, column));
-      });
-      b.loop(width, b.index(kPanelColumns), 1, [&](Value column) {
-        memref::StoreOp::create(b, zero, panels.buffer, b.add(target, column));
-      });
-    });
   }
 
   /// Clears columns of a matrix.

@@ -10,18 +10,6 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-FailureOr<TileTarget> TileTarget::get(StringRef isa) {
-  if (isa == "x86-64-v4")
-    return TileTarget{/*lanes=*/16,    /*blockPanels=*/4,
-                      /*wideRows=*/6,  /*mostWideRows=*/96,
-                      /*taskRows=*/96, /*chunkDepth=*/512};
-  if (isa == "x86-64-v3")
-    return TileTarget{/*lanes=*/8,     /*blockPanels=*/2,
-                      /*wideRows=*/3,  /*mostWideRows=*/6,
-                      /*taskRows=*/96, /*chunkDepth=*/1024};
-  return failure();
-}
-
 /// Steps along the inner extent for one prefetch. With two groups of rows or
 /// more that is often enough.
 static constexpr int64_t kUnroll = 2;
@@ -34,41 +22,39 @@ struct TileColumn {
   int64_t lane;
 };
 
-/// Emits the tiles of at most `tileRows` rows and `width` panels.
+/// Emits the tiles on `width` panels.
 class TileEmitter {
 public:
   TileEmitter(KernelBuilder &b, const TileTarget &target,
-              const PanelProduct &product, int64_t tileRows, int64_t width,
-              Value firstPanel)
-      : b(b), target(target), product(product), tileRows(tileRows),
-        firstPanel(firstPanel),
-        sumType(VectorType::get(target.lanes, b.getF32Type())),
-        loadType(VectorType::get(
-            target.lanes,
-            cast<MemRefType>(product.panels.getType()).getElementType())) {
+              const InnerProduct &family, const PanelProduct &product,
+              int64_t width, Value firstPanel)
+      : b(b), target(target), family(family), product(product),
+        tileRows(family.getTileRows(width)), firstPanel(firstPanel),
+        sumType(VectorType::get(target.lanes, b.getF32Type())) {
     for (int64_t panel = 0; panel < width; ++panel)
       for (int64_t lane = 0; lane < kPanelColumns; lane += target.lanes)
         columns.push_back({panel, lane});
   }
 
   void emit() {
+    const int64_t depth = family.getDepth(), stepSize = family.getStepSize();
     EvenSplit groups(b, product.count, tileRows);
-    Value panelSize = b.mul(product.depth, kPanelColumns);
+    Value panelSize = b.mul(b.ceilDiv(product.depth, depth), stepSize);
     Value start = b.add(product.panelOffset, b.mul(firstPanel, panelSize));
     for (TileColumn column : columns)
-      columnOffsets.push_back(
-          b.add(b.add(start, b.mul(panelSize, column.panel)), column.lane));
+      panelOffsets.push_back(b.add(start, b.mul(panelSize, column.panel)));
+    // The last step may lack rows.
+    Value whole = b.div(product.depth, b.index(depth));
     // Each group fetches its share of the chunk that comes next; a single one
     // would only wait for it.
-    Value share =
-        b.ceilDiv(b.index(kPanelColumns), b.max(groups.parts, b.index(1)));
-    b.loop(b.index(0), product.depth, target.chunkDepth, [&](Value chunk) {
-      Value left = b.sub(product.depth, chunk);
-      Value steps = b.min(left, b.index(target.chunkDepth));
+    Value share = b.ceilDiv(b.index(stepSize), b.max(groups.parts, b.index(1)));
+    b.loop(b.index(0), whole, target.chunkSteps, [&](Value chunk) {
+      Value left = b.sub(whole, chunk);
+      Value steps = b.min(left, b.index(target.chunkSteps));
       // Behind the last chunk of these panels come those of the next ones.
-      Value next = b.mul(steps, kPanelColumns);
+      Value next = b.mul(steps, stepSize);
       if (int64_t others = columns.back().panel)
-        next = b.add(next, b.select(b.less(b.index(target.chunkDepth), left),
+        next = b.add(next, b.select(b.less(b.index(target.chunkSteps), left),
                                     b.index(0), b.mul(panelSize, others)));
       b.loop(b.index(0), groups.parts, 1, [&](Value group) {
         auto [first, height] = groups.getPart(b, group);
@@ -80,6 +66,8 @@ public:
         });
       });
     });
+    for (int64_t rest = 1; rest < depth; ++rest)
+      emitRest(whole, rest);
   }
 
 private:
@@ -87,6 +75,12 @@ private:
   /// one of the chunk.
   struct Ahead {
     Value lead, step;
+  };
+
+  /// The sums of some rows and where they are kept.
+  struct Sums {
+    SmallVector<Value> offsets;
+    SmallVector<Value> values;
   };
 
   void switchHeight(Value height, function_ref<void(int64_t)> body) {
@@ -102,102 +96,130 @@ private:
     }
   }
 
-  /// `value`, a scalar or a vector, as f32.
-  static Value widen(KernelBuilder &b, Value value) {
-    Type f32 = b.getF32Type();
-    if (getElementTypeOrSelf(value) == f32)
-      return value;
-    Type type = f32;
-    if (auto vector = dyn_cast<VectorType>(value.getType()))
-      type = vector.clone(f32);
-    return arith::ExtFOp::create(b, type, value);
+  /// Where the entries of a row of the product start.
+  Value getStart(Value row) {
+    return memref::LoadOp::create(b, product.starts, row);
+  }
+
+  void loadSums(Value row, Sums &sums) {
+    Value start = b.add(b.mul(row, target.getSumStride()),
+                        b.mul(firstPanel, kPanelColumns));
+    for (TileColumn column : columns) {
+      sums.offsets.push_back(
+          b.add(start, column.panel * kPanelColumns + column.lane));
+      sums.values.push_back(vector::LoadOp::create(b, sumType, product.sums,
+                                                   sums.offsets.back()));
+    }
+  }
+
+  void storeSums(const Sums &sums) {
+    for (auto [sum, offset] : llvm::zip_equal(sums.values, sums.offsets))
+      vector::StoreOp::create(b, sum, product.sums, offset);
   }
 
   void emitTile(Value firstRow, int64_t height, Value chunk, Value steps,
                 Ahead ahead) {
-    SmallVector<Value> rowOffsets, sumOffsets, sums;
-    for (int64_t row = 0; row < height; ++row) {
-      Value place = b.add(firstRow, row);
-      Value start = memref::LoadOp::create(b, product.starts, place);
-      rowOffsets.push_back(b.add(start, chunk));
-      Value sumRow = b.add(b.mul(place, target.getSumStride()),
-                           b.mul(firstPanel, kPanelColumns));
-      for (TileColumn column : columns) {
-        sumOffsets.push_back(
-            b.add(sumRow, column.panel * kPanelColumns + column.lane));
-        sums.push_back(vector::LoadOp::create(b, sumType, product.sums,
-                                              sumOffsets.back()));
-      }
+    SmallVector<Value> rowOffsets;
+    Sums sums;
+    for (int64_t i = 0; i < height; ++i) {
+      Value row = b.add(firstRow, i);
+      rowOffsets.push_back(
+          b.add(getStart(row), b.mul(chunk, family.getDepth())));
+      loadSums(row, sums);
     }
-    chunkStart = b.mul(chunk, kPanelColumns);
+    chunkStart = b.mul(chunk, family.getStepSize());
     Value whole = b.mul(b.div(steps, b.index(kUnroll)), kUnroll);
-    ValueRange results =
-        emitSteps(rowOffsets, b.index(0), whole, kUnroll, sums, &ahead);
-    results = emitSteps(rowOffsets, whole, steps, /*unroll=*/1, results,
-                        /*ahead=*/nullptr);
-    for (auto [sum, offset] : llvm::zip_equal(results, sumOffsets))
-      vector::StoreOp::create(b, sum, product.sums, offset);
+    emitSteps(rowOffsets, b.index(0), whole, kUnroll, sums.values, &ahead);
+    emitSteps(rowOffsets, whole, steps, /*unroll=*/1, sums.values,
+              /*ahead=*/nullptr);
+    storeSums(sums);
   }
 
-  /// Emits the steps of `unroll` at a time; returns the sums.
-  ValueRange emitSteps(ArrayRef<Value> rowOffsets, Value begin, Value end,
-                       int64_t unroll, ValueRange sums, const Ahead *ahead) {
-    return scf::ForOp::create(b, begin, end, b.index(unroll), sums,
-                              [&](OpBuilder &inner, Location loc, Value k,
-                                  ValueRange carried) {
-                                KernelBuilder body(loc, inner);
-                                SmallVector<Value> next(carried);
-                                if (ahead)
-                                  emitPrefetch(body, k, *ahead);
-                                for (int64_t i = 0; i < unroll; ++i)
-                                  emitStep(body, rowOffsets, body.add(k, i),
-                                           next);
-                                scf::YieldOp::create(body, next);
-                              })
-        .getResults();
+  /// Emits the steps of `unroll` at a time; updates the sums.
+  void emitSteps(ArrayRef<Value> rowOffsets, Value begin, Value end,
+                 int64_t unroll, SmallVector<Value> &sums, const Ahead *ahead) {
+    auto body = [&](OpBuilder &builder, Location loc, Value k,
+                    ValueRange carried) {
+      KernelBuilder inner(loc, builder);
+      SmallVector<Value> next(carried);
+      if (ahead)
+        emitPrefetch(inner, k, *ahead);
+      for (int64_t i = 0; i < unroll; ++i)
+        emitStep(inner, rowOffsets, inner.add(k, i), next);
+      scf::YieldOp::create(inner, next);
+    };
+    auto loop = scf::ForOp::create(b, begin, end, b.index(unroll), sums, body);
+    llvm::copy(loop.getResults(), sums.begin());
   }
 
-  void emitPrefetch(KernelBuilder &body, Value k, const Ahead &ahead) {
+  void emitPrefetch(KernelBuilder &inner, Value k, const Ahead &ahead) {
     Value place =
-        body.add(body.add(chunkStart, ahead.lead), body.mul(k, ahead.step));
-    for (auto [column, offset] : llvm::zip_equal(columns, columnOffsets))
+        inner.add(inner.add(chunkStart, ahead.lead), inner.mul(k, ahead.step));
+    for (auto [column, offset] : llvm::zip_equal(columns, panelOffsets))
       if (column.lane == 0)
-        memref::PrefetchOp::create(body, product.panels,
-                                   body.add(offset, place), /*isWrite=*/false,
+        memref::PrefetchOp::create(inner, product.panels,
+                                   inner.add(offset, place), /*isWrite=*/false,
                                    /*localityHint=*/3, /*isDataCache=*/true);
   }
 
-  /// Adds the products of step `k` to `sums`.
-  void emitStep(KernelBuilder &body, ArrayRef<Value> rowOffsets, Value k,
+  /// Adds the products of step `k` of the chunk to `sums`.
+  void emitStep(KernelBuilder &inner, ArrayRef<Value> rowOffsets, Value k,
                 SmallVector<Value> &sums) {
-    Value place = body.add(chunkStart, body.mul(k, kPanelColumns));
-    SmallVector<Value> right;
-    for (Value offset : columnOffsets)
-      right.push_back(
-          widen(body, vector::LoadOp::create(body, loadType, product.panels,
-                                             body.add(offset, place))));
+    Value place = inner.add(chunkStart, inner.mul(k, family.getStepSize()));
+    Value entry = inner.mul(k, family.getDepth());
+    SmallVector<Value> starts;
+    for (Value offset : rowOffsets)
+      starts.push_back(inner.add(offset, entry));
+    multiplyStep(inner, place, starts, family.getDepth(), sums);
+  }
+
+  /// Adds the products of the step at `place` of the panels and of `count`
+  /// entries of the rows from `starts` on.
+  void multiplyStep(KernelBuilder &inner, Value place, ArrayRef<Value> starts,
+                    int64_t count, SmallVector<Value> &sums) {
+    SmallVector<InnerProduct::Operand> right;
+    for (auto [column, offset] : llvm::zip_equal(columns, panelOffsets))
+      right.push_back(family.loadPanel(inner, product.panels,
+                                       inner.add(offset, place), column.lane));
     Value *sum = sums.begin();
-    for (Value offset : rowOffsets) {
-      Value scalar =
-          memref::LoadOp::create(body, product.rows, body.add(offset, k));
-      Value left =
-          vector::BroadcastOp::create(body, sumType, widen(body, scalar));
-      for (Value vector : right) {
-        *sum = vector::FMAOp::create(body, left, vector, *sum);
+    for (Value start : starts) {
+      InnerProduct::Operand left =
+          family.loadRow(inner, product.rows, start, count);
+      for (const InnerProduct::Operand &vector : right) {
+        *sum = family.multiply(inner, left, vector, *sum);
         ++sum;
       }
     }
   }
 
+  /// Adds the last step, if it has just `count` rows of the panels.
+  void emitRest(Value step, int64_t count) {
+    Value rest = b.rem(product.depth, b.index(family.getDepth()));
+    Value isRest = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rest,
+                                         b.index(count));
+    auto choice = scf::IfOp::create(b, isRest, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(choice.thenYield());
+    Value place = b.mul(step, family.getStepSize());
+    b.loop(b.index(0), product.count, 1, [&](Value row) {
+      Sums sums;
+      loadSums(row, sums);
+      Value start = b.add(getStart(row), b.mul(step, family.getDepth()));
+      multiplyStep(b, place, start, count, sums.values);
+      storeSums(sums);
+    });
+  }
+
   KernelBuilder &b;
   const TileTarget &target;
+  const InnerProduct &family;
   const PanelProduct &product;
   int64_t tileRows;
   Value firstPanel;
-  VectorType sumType, loadType;
+  VectorType sumType;
   SmallVector<TileColumn> columns;
-  /// Where the vectors of the first step lie.
-  SmallVector<Value> columnOffsets;
+  /// Where the panel of each vector starts.
+  SmallVector<Value> panelOffsets;
   /// Where the current chunk begins in a panel.
   Value chunkStart;
 };
@@ -205,6 +227,7 @@ private:
 } // namespace
 
 void moe::emitPanelProduct(KernelBuilder &b, const TileTarget &target,
+                           const InnerProduct &family,
                            const PanelProduct &product) {
   Value zero = b.index(0);
   auto type = VectorType::get(target.getSumStride(), b.getF32Type());
@@ -221,13 +244,12 @@ void moe::emitPanelProduct(KernelBuilder &b, const TileTarget &target,
   b.branch(
       isWide,
       [&] {
-        TileEmitter(b, target, product, target.wideRows, target.blockPanels,
-                    zero)
+        TileEmitter(b, target, family, product, target.blockPanels, zero)
             .emit();
       },
       [&] {
         b.loop(zero, product.panelCount, 1, [&](Value panel) {
-          TileEmitter(b, target, product, kTileRows, /*width=*/1, panel).emit();
+          TileEmitter(b, target, family, product, /*width=*/1, panel).emit();
         });
       });
 }

@@ -46,7 +46,7 @@ func.func @pack(%a: tensor<8x16xf32>, %b: tensor<8x20xf32>, %init: tensor<2x8x16
 // Tests that inner extents of a product agree.
 
 func.func @inner(%x: tensor<?x64xf32>, %p: tensor<2x32x16x1xf32>, %init: tensor<?x20xf32>) {
-  // expected-error @+1 {{expected equal inner extents, got 64 and 32}}
+  // expected-error @+1 {{expected equal inner extents in units of the depth, got 64 and 32}}
   %y = kern.panel_gemm ins(%x, %p : tensor<?x64xf32>, tensor<2x32x16x1xf32>) outs(%init : tensor<?x20xf32>)
          -> tensor<?x20xf32>
   return
@@ -86,4 +86,15 @@ func.func @experts(%h: tensor<?x32xf32>, %rows: tensor<?xi32>, %offsets: tensor<
   %y = kern.experts_combine %h, %rows, %offsets, %p outs(%init : tensor<?x64xf32>) {slots = 2}
          : tensor<?x32xf32>, tensor<?xi32>, tensor<8xi32>, tensor<8x4x32x16x1xf32> -> tensor<?x64xf32>
   return
+}
+
+// -----
+
+// Tests that panels of bf16 hold pairs of rows.
+
+func.func @pairs(%x: tensor<?x64xbf16>, %p: tensor<2x64x16x1xbf16>, %init: tensor<?x20xf32>) -> tensor<?x20xf32> {
+  // expected-error @+1 {{expected panels of 16 columns and depth 2, got 16 and 1}}
+  %y = kern.panel_gemm ins(%x, %p : tensor<?x64xbf16>, tensor<2x64x16x1xbf16>) outs(%init : tensor<?x20xf32>)
+         -> tensor<?x20xf32>
+  return %y : tensor<?x20xf32>
 }

@@ -48,6 +48,19 @@ func.func @batch(%a: tensor<?x?x8xf32>, %b: tensor<?x8x?xf32>, %init: tensor<?x?
   return %y : tensor<?x?x?xf32>
 }
 
+// Tests that panels of bf16 hold pairs of rows.
+
+// CHECK-LABEL: func @pairs
+func.func @pairs(%a: tensor<?x7xbf16>, %b: tensor<7x20xbf16>, %c: tensor<?x20xbf16>, %init: tensor<?x20xf32>)
+    -> (tensor<?x20xf32>, tensor<?x20xf32>) {
+  // CHECK: kern.pack {{.*}} layout <columns = 16, depth = 2> -> tensor<2x4x16x2xbf16>
+  %y = linalg.matmul ins(%a, %b : tensor<?x7xbf16>, tensor<7x20xbf16>) outs(%init : tensor<?x20xf32>) -> tensor<?x20xf32>
+  // CHECK: %[[STEPS:.*]] = arith.ceildivui %{{.*}}, %c2
+  // CHECK: tensor.empty(%[[STEPS]]) : tensor<2x?x16x2xbf16>
+  %z = linalg.matmul ins(%a, %c : tensor<?x7xbf16>, tensor<?x20xbf16>) outs(%init : tensor<?x20xf32>) -> tensor<?x20xf32>
+  return %y, %z : tensor<?x20xf32>, tensor<?x20xf32>
+}
+
 // Tests that a product of integers is left alone.
 
 // CHECK-LABEL: func @integers

@@ -15,13 +15,18 @@ func.func @gemm(%x: memref<?x64xf32>, %w: memref<8x64x16x1xf32>, %y: memref<?x12
   return
 }
 
+// Tests that these levels multiply in f32: rows of bf16 are copied.
+
 // CHECK-LABEL: func @hidden
-func.func @hidden(%x: memref<?x64xbf16>, %rows: memref<?xi32>, %offsets: memref<9xi32>, %p: memref<8x4x64x16x1xbf16>,
+func.func @hidden(%x: memref<?x64xbf16>, %rows: memref<?xi32>, %offsets: memref<9xi32>, %p: memref<8x4x32x16x2xbf16>,
                   %h: memref<?x32xf32>) {
-  // CHECK: call @kern.hidden_silu_gated_k2_bf16_bf16(
+  // CHECK: %[[ROWS:.*]] = memref.alloc(%{{.*}}) : memref<?x64xf32>
+  // CHECK: arith.extf
+  // CHECK: memref.store %{{.*}}, %[[ROWS]]
+  // CHECK: call @kern.hidden_silu_gated_k2_f32_bf16(
   kern.experts_hidden %x, %rows, %offsets, %p outs(%h : memref<?x32xf32>)
     {activation = #moe.activation<silu>, gated, slots = 2}
-    : memref<?x64xbf16>, memref<?xi32>, memref<9xi32>, memref<8x4x64x16x1xbf16>
+    : memref<?x64xbf16>, memref<?xi32>, memref<9xi32>, memref<8x4x32x16x2xbf16>
   return
 }
 
@@ -59,14 +64,26 @@ func.func @combine_part_of_weights(%h: memref<?x32xf32>, %rows: memref<?xi32>, %
 
 // Tests that the activation works on vectors.
 
-// CHECK-LABEL: func private @kern.hidden_silu_gated_k2_bf16_bf16(
-// CHECK: call @kern.product_bf16_bf16(
+// CHECK-LABEL: func private @kern.hidden_silu_gated_k2_f32_bf16(
+// CHECK: call @kern.product_f32_bf16(
 // CHECK: math.exp {{.*}} : vector<16xf32>
 
-// Tests that narrow numbers are widened where they are read.
+// Tests that a pair of narrow numbers is widened where it is read, and that the first one of an incomplete pair is
+// multiplied alone.
 
-// CHECK-LABEL: func private @kern.product_bf16_bf16(
-// V4: vector.load {{.*}} : memref<?xbf16>, vector<16xbf16>
-// V3: vector.load {{.*}} : memref<?xbf16>, vector<8xbf16>
-// CHECK: arith.extf
-// CHECK: vector.fma
+// CHECK-LABEL: func private @kern.product_f32_bf16(
+// V4: vector.load {{.*}} : memref<?xbf16>, vector<32xbf16>
+// V4: arith.shli {{.*}} : vector<16xi32>
+// V4: arith.andi {{.*}} : vector<16xi32>
+// V3: vector.load {{.*}} : memref<?xbf16>, vector<16xbf16>
+// V3: arith.shli {{.*}} : vector<8xi32>
+// V3: arith.andi {{.*}} : vector<8xi32>
+// CHECK-COUNT-2: vector.fma
+// CHECK: %[[REST:.*]] = arith.remui
+// CHECK: %[[IS_REST:.*]] = arith.cmpi eq, %[[REST]], %c1
+// CHECK: scf.if %[[IS_REST]] {
+// CHECK: memref.load
+// V4-COUNT-4: vector.fma
+// V3-COUNT-4: vector.fma
+// CHECK-NOT: vector.fma
+// CHECK: }
