@@ -84,6 +84,7 @@ FailureOr<StoredView> SegmentTable::makeView(kern::SegmentOp op, ViewAttr view,
   result.blocks = view.getBlocks().vec();
   result.zeroPoint = static_cast<float>(view.getZeroPoint());
   result.scale = view.getScale().getValue().convertToFloat();
+  result.first = view.getFirst();
   auto add = [&](ViewAttr inner, std::vector<StoredView> &list) {
     FailureOr<StoredView> made = makeView(op, inner, folder);
     if (succeeded(made))

@@ -22,7 +22,7 @@ static constexpr int64_t kTurnColumns = 16;
 
 StridedReader::Place StridedReader::getPlace(const StoredView &view,
                                              const WeightBox &box) {
-  Place place{0, 0, 0};
+  Place place{view.first, 0, 0};
   for (size_t dim = 0; dim < view.strides.size(); ++dim)
     place.first += box.start[dim] / view.getBlock(dim) * view.strides[dim];
   if (box.rowDim)

@@ -36,7 +36,7 @@ static llvm::Error checkView(const SegmentPlan &plan, const StoredView &view,
     return invalid(plan, "expected " + std::to_string(shape.size()) +
                              " strides, got " +
                              std::to_string(view.strides.size()));
-  std::optional<int64_t> last = 0;
+  std::optional<int64_t> last = view.first;
   for (auto [dim, stride] : llvm::enumerate(view.strides)) {
     if (stride < 0)
       return invalid(plan, "expected strides of at least 0, got " +

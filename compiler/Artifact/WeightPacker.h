@@ -59,6 +59,8 @@ struct StoredView {
   std::vector<StoredView> zeroPoints;
   float zeroPoint = 0;
   float scale = 1;
+  /// Elements in the first byte before number 0.
+  int64_t first = 0;
 
   int64_t getBlock(size_t dim) const {
     return blocks.empty() ? 1 : blocks[dim];

@@ -98,8 +98,9 @@ def MoE_ViewAttr : AttrDef<MoE_Dialect, "View"> {
   let description = [{
     Element `(i0, i1, ...)` of the view is element number `i0 / blocks[0] * strides[0] + i1 / blocks[1] * strides[1] +
     ...` of those that are stored side by side from byte `offset` of `file` on (`/` rounds down; without `blocks`, all
-    are 1). `element` is the type stored there; elements of 2 or 4 bits share a byte, the lowest bits first. A relative
-    `file` is relative to the folder of the model. A transposition, slice or broadcast of a weight changes only its view.
+    are 1). `element` is the type stored there; elements of 2 or 4 bits share a byte, the lowest bits first, and `first`
+    more of them (default: 0) come before number 0, so that a view may begin within a byte. A relative `file` is relative
+    to the folder of the model. A transposition, slice or broadcast of a weight changes only its view.
 
     A quantised view stands for `(stored - zero) * factor`, computed in f32: `zero` is the constant `zero_point` or an
     element of `zero_points`; `factor` is the constant `scale` times an element of each of `scales`. These inner views
@@ -112,7 +113,7 @@ def MoE_ViewAttr : AttrDef<MoE_Dialect, "View"> {
   let parameters = (ins "::mlir::StringAttr":$file, "int64_t":$offset, "::mlir::Type":$element,
                         ArrayRefParameter<"int64_t">:$strides, ArrayRefParameter<"int64_t">:$blocks,
                         ArrayRefParameter<"::mlir::moe::ViewAttr">:$scales, "::mlir::moe::ViewAttr":$zero_points,
-                        "int64_t":$zero_point, "::mlir::FloatAttr":$scale);
+                        "int64_t":$zero_point, "::mlir::FloatAttr":$scale, "int64_t":$first);
   let builders = [
     AttrBuilder<(ins "StringAttr":$file, "int64_t":$offset, "Type":$element, "::llvm::ArrayRef<int64_t>":$strides)>
   ];
@@ -126,8 +127,9 @@ def MoE_ViewAttr : AttrDef<MoE_Dialect, "View"> {
     /// The same view with `change` made to its place, and to the places of its scales and zero points; null where
     /// `change` returns null.
     ViewAttr transform(::llvm::function_ref<ViewAttr(ViewAttr)> change) const;
-    /// Another place for what is stored: `elements` further on, with other strides and blocks. Null if the place is
-    /// within a byte.
+    /// The size of an element in the file.
+    int64_t getElementBits() const;
+    /// Another place for what is stored: `elements` further on, with other strides and blocks.
     ViewAttr move(int64_t elements, ::llvm::ArrayRef<int64_t> strides, ::llvm::ArrayRef<int64_t> blocks) const;
   }];
 }

@@ -21,17 +21,30 @@ ViewAttr ViewAttr::get(MLIRContext *context, StringAttr file, int64_t offset,
                        Type element, ArrayRef<int64_t> strides) {
   return get(context, file, offset, element, strides, /*blocks=*/{},
              /*scales=*/{}, /*zero_points=*/ViewAttr(), /*zero_point=*/0,
-             getScaleAttr(context, 1.0));
+             getScaleAttr(context, 1.0), /*first=*/0);
 }
+
+/// Booleans take a byte each.
+static int64_t getStoredBits(Type element) {
+  int64_t bits = element.getIntOrFloatBitWidth();
+  return bits == 1 ? 8 : bits;
+}
+
+int64_t ViewAttr::getElementBits() const { return getStoredBits(getElement()); }
 
 LogicalResult
 ViewAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
                  StringAttr file, int64_t offset, Type element,
                  ArrayRef<int64_t> strides, ArrayRef<int64_t> blocks,
                  ArrayRef<ViewAttr> scales, ViewAttr zeroPoints,
-                 int64_t zeroPoint, FloatAttr scale) {
+                 int64_t zeroPoint, FloatAttr scale, int64_t first) {
   if (!element.isIntOrFloat())
     return emitError() << "expected a view of plain numbers, got " << element;
+  if (first < 0 || first * getStoredBits(element) >= std::max<int64_t>(
+                       8, getStoredBits(element)))
+    return emitError() << "expected the first element within the first byte, "
+                          "got number "
+                       << first;
   if (!blocks.empty() && blocks.size() != strides.size())
     return emitError() << "expected one block for each of " << strides.size()
                        << " strides, got " << blocks.size();
@@ -71,32 +84,28 @@ ViewAttr::transform(llvm::function_ref<ViewAttr(ViewAttr)> change) const {
     return {};
   return get(getContext(), moved.getFile(), moved.getOffset(),
              moved.getElement(), moved.getStrides(), moved.getBlocks(), scales,
-             zeroPoints, getZeroPoint(), getScale());
+             zeroPoints, getZeroPoint(), getScale(), moved.getFirst());
 }
 
 ViewAttr ViewAttr::move(int64_t elements, ArrayRef<int64_t> strides,
                         ArrayRef<int64_t> blocks) const {
-  int64_t bits = getElement().getIntOrFloatBitWidth();
-  // Booleans take a byte each.
-  if (bits == 1)
-    bits = 8;
-  if (elements * bits % 8 != 0)
-    return {};
+  int64_t bits = getElementBits();
+  int64_t place = getOffset() * 8 + (getFirst() + elements) * bits;
+  int64_t within = bits < 8 ? place % 8 : 0;
   if (llvm::all_of(blocks, [](int64_t block) { return block == 1; }))
     blocks = {};
-  return get(getContext(), getFile(), getOffset() + elements * bits / 8,
-             getElement(), strides, blocks, /*scales=*/{},
-             /*zero_points=*/ViewAttr(), /*zero_point=*/0,
-             getScaleAttr(getContext(), 1.0));
+  return get(getContext(), getFile(), (place - within) / 8, getElement(),
+             strides, blocks, /*scales=*/{}, /*zero_points=*/ViewAttr(),
+             /*zero_point=*/0, getScaleAttr(getContext(), 1.0), within / bits);
 }
 
 /// Parses `<"file", offset = N, element = type, strides = [N, ...]`, then in
-/// any order `blocks = [N, ...]`, `scales = [view, ...]`, `zero_points = view`,
-/// `zero_point = N` and `scale = number`, then `>`.
+/// any order `first = N`, `blocks = [N, ...]`, `scales = [view, ...]`,
+/// `zero_points = view`, `zero_point = N` and `scale = number`, then `>`.
 Attribute ViewAttr::parse(AsmParser &parser, Type) {
   SMLoc location = parser.getCurrentLocation();
   std::string file;
-  int64_t offset, zeroPoint = 0;
+  int64_t offset, zeroPoint = 0, first = 0;
   Type element;
   SmallVector<int64_t> strides, blocks;
   SmallVector<ViewAttr> scales;
@@ -121,7 +130,9 @@ Attribute ViewAttr::parse(AsmParser &parser, Type) {
     if (parser.parseKeyword(&key) || parser.parseEqual())
       return {};
     ParseResult parsed = success();
-    if (key == "blocks")
+    if (key == "first")
+      parsed = parser.parseInteger(first);
+    else if (key == "blocks")
       parsed = parseIntegers(blocks);
     else if (key == "scales")
       parsed =
@@ -136,8 +147,8 @@ Attribute ViewAttr::parse(AsmParser &parser, Type) {
       parsed = parser.parseFloat(scale);
     else
       parsed = parser.emitError(place)
-               << "expected blocks, scales, zero_points, zero_point or scale, "
-                  "got '"
+               << "expected first, blocks, scales, zero_points, zero_point or "
+                  "scale, got '"
                << key << "'";
     if (parsed)
       return {};
@@ -152,13 +163,15 @@ Attribute ViewAttr::parse(AsmParser &parser, Type) {
   return getChecked(emitError, context, StringAttr::get(context, file), offset,
                     element, ArrayRef(strides), ArrayRef(blocks),
                     ArrayRef(scales), zeroPoints, zeroPoint,
-                    getScaleAttr(context, scale));
+                    getScaleAttr(context, scale), first);
 }
 
 void ViewAttr::print(AsmPrinter &printer) const {
   printer << '<' << getFile() << ", offset = " << getOffset()
           << ", element = " << getElement() << ", strides = [" << getStrides()
           << ']';
+  if (getFirst() != 0)
+    printer << ", first = " << getFirst();
   if (!getBlocks().empty())
     printer << ", blocks = [" << getBlocks() << ']';
   if (!getScales().empty()) {

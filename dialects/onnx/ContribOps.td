@@ -89,6 +89,8 @@ def ONNX_MicrosoftQMoEOp : ONNX_Op<"com.microsoft.QMoE", [Pure]> {
                        ONNX_Optional:$fc2_zero_points,
                        ONNX_Optional:$fc3_zero_points,
                        ONNX_Optional:$router_weights,
+                       ONNX_Optional:$fc1_global_scale,
+                       ONNX_Optional:$fc2_global_scale,
                        DefaultValuedAttr<I64Attr, "1">:$k,
                        DefaultValuedAttr<StrAttr, "\"relu\"">:$activation_type,
                        DefaultValuedAttr<F32Attr, "::llvm::APFloat(1.0f)">:$activation_alpha,

@@ -46,7 +46,7 @@ MICROSOFT = {
     "QMoE": (
         "input router_probs fc1_experts_weights fc1_scales? fc1_experts_bias? fc2_experts_weights fc2_scales? "
         "fc2_experts_bias? fc3_experts_weights? fc3_scales? fc3_experts_bias? fc1_zero_points? fc2_zero_points? "
-        "fc3_zero_points? router_weights?",
+        "fc3_zero_points? router_weights? fc1_global_scale? fc2_global_scale?",
         "output",
         "k:int=1 activation_type:str=relu activation_alpha:float=1.0 activation_beta:float=0.0 swiglu_fusion:int=0 "
         "swiglu_limit:float? normalize_routing_weights:int=0 use_sparse_mixer:int=0 expert_weight_bits:int=4 "

@@ -185,7 +185,7 @@ constexpr Signature kSignatures[] = {
      "input router_probs fc1_experts_weights fc1_scales? fc1_experts_bias? "
      "fc2_experts_weights fc2_scales? fc2_experts_bias? fc3_experts_weights? "
      "fc3_scales? fc3_experts_bias? fc1_zero_points? fc2_zero_points? "
-     "fc3_zero_points? router_weights?",
+     "fc3_zero_points? router_weights? fc1_global_scale? fc2_global_scale?",
      "output", inferLikeFirst},
     {"GroupQueryAttention", kMicrosoft,
      "query key? value? past_key? past_value? seqlens_k total_sequence_length "

@@ -155,7 +155,8 @@ std::optional<WeightView> QuantizationViews::apply(const WeightView &stored,
     view = ViewAttr::get(context, view.getFile(), view.getOffset(),
                          view.getElement(), view.getStrides(), view.getBlocks(),
                          own, zeros, zeroPoint,
-                         FloatAttr::get(Float32Type::get(context), scale));
+                         FloatAttr::get(Float32Type::get(context), scale),
+                         view.getFirst());
   }
   return result;
 }

@@ -22,6 +22,8 @@ namespace {
 struct Projection {
   StringRef name;
   Value weights, scales, bias, zeroPoints;
+  /// One more scale for each expert.
+  Value globalScale;
 };
 
 /// Reads the projections of a node.
@@ -79,6 +81,22 @@ ProjectionReader::readNumbers(const Projection &projection, Type stored,
   return unpackBytes(*bytes, stored);
 }
 
+/// The scales of blocks of four-bit floats are powers of two, which some models
+/// store as plain bytes.
+static std::optional<WeightView> getExponents(Value value) {
+  std::optional<WeightView> table = getStoredView(value);
+  if (!table)
+    return std::nullopt;
+  for (ViewAttr &view : table->views) {
+    if (view.isQuantized() || !view.getBlocks().empty())
+      return std::nullopt;
+    view = ViewAttr::get(view.getContext(), view.getFile(), view.getOffset(),
+                         Float8E8M0FNUType::get(view.getContext()),
+                         view.getStrides());
+  }
+  return table;
+}
+
 std::optional<ExpertLinear> ProjectionReader::read(const Projection &projection,
                                                    int64_t inputs) {
   Type stored = getStoredType();
@@ -115,10 +133,28 @@ std::optional<ExpertLinear> ProjectionReader::read(const Projection &projection,
     // Without a block size, one scale in a row is for the whole row.
     return repeatBlocks(*result, {1, isSquare ? block : 1, own});
   };
+  auto layoutGlobal = [&](const WeightView &table) {
+    std::optional<WeightView> result = table.reshape({experts, 1, 1});
+    return result ? repeatBlocks(*result, {1, 1, 1}) : result;
+  };
   QuantizationViews views;
-  if (isPresent(projection.scales) &&
-      failed(views.addScales(projection.scales, layout)))
-    return fail(projection.name + "_scales is no initialiser");
+  if (isPresent(projection.scales)) {
+    bool areBytes = getElementTypeOrSelf(projection.scales).isInteger(8);
+    if (isa<Float4E2M1FNType>(stored) && areBytes) {
+      std::optional<WeightView> table = getExponents(projection.scales);
+      if (table)
+        table = layout(*table);
+      if (!table)
+        return fail(projection.name + "_scales is no initialiser");
+      views.scales.push_back(*table);
+    } else if (failed(views.addScales(projection.scales, layout))) {
+      return fail(projection.name + "_scales is no initialiser");
+    }
+  }
+  if (projection.globalScale && isPresent(projection.globalScale) &&
+      failed(views.addScales(projection.globalScale, layoutGlobal)))
+    return fail(projection.name + "_global_scale is no initialiser with one "
+                                  "number for each expert");
   if (auto integer = dyn_cast<IntegerType>(stored)) {
     unsigned bits = integer.getWidth();
     views.zeroPoint = int64_t(1) << (bits - 1);
@@ -157,19 +193,21 @@ LogicalResult moe::raiseMicrosoftQMoE(onnx::MicrosoftQMoEOp op,
   ProjectionReader reader(op);
   int64_t hidden = getTensorType(op.getInput()).getShape().back();
   Projection first = {"fc1", op.getFc1ExpertsWeights(), op.getFc1Scales(),
-                      op.getFc1ExpertsBias(), op.getFc1ZeroPoints()};
+                      op.getFc1ExpertsBias(), op.getFc1ZeroPoints(),
+                      op.getFc1GlobalScale()};
   std::optional<ExpertLinear> fc1 = reader.read(first, hidden);
   if (!fc1)
     return missed(reader.reason);
   int64_t inner = fc1->weights.shape[2] / (layer.fusion != 0 ? 2 : 1);
   Projection second = {"fc2", op.getFc2ExpertsWeights(), op.getFc2Scales(),
-                       op.getFc2ExpertsBias(), op.getFc2ZeroPoints()};
+                       op.getFc2ExpertsBias(), op.getFc2ZeroPoints(),
+                       op.getFc2GlobalScale()};
   std::optional<ExpertLinear> fc2 = reader.read(second, inner);
   if (!fc2)
     return missed(reader.reason);
   if (isPresent(op.getFc3ExpertsWeights())) {
     Projection third = {"fc3", op.getFc3ExpertsWeights(), op.getFc3Scales(),
-                        op.getFc3ExpertsBias(), op.getFc3ZeroPoints()};
+                        op.getFc3ExpertsBias(), op.getFc3ZeroPoints(), Value()};
     layer.fc3 = reader.read(third, hidden);
     if (!layer.fc3)
       return missed(reader.reason);

@@ -202,7 +202,8 @@ static std::optional<int64_t> getDistance(ViewAttr first, ViewAttr second) {
       first.getStrides() != second.getStrides() ||
       first.getBlocks() != second.getBlocks())
     return std::nullopt;
-  return (second.getOffset() - first.getOffset()) * 8;
+  return (second.getOffset() - first.getOffset()) * 8 +
+         (second.getFirst() - first.getFirst()) * first.getElementBits();
 }
 
 /// The views of an entry, itself first.
@@ -229,7 +230,7 @@ static ViewAttr joinViews(ArrayRef<ViewAttr> entries) {
       return {};
     for (auto [place, from, to] : llvm::zip_equal(places, previous, current)) {
       std::optional<int64_t> distance = getDistance(from, to);
-      int64_t bits = place.getElement().getIntOrFloatBitWidth();
+      int64_t bits = place.getElementBits();
       if (!distance || *distance % bits != 0)
         return {};
       auto [known, isNew] = distances.try_emplace(place, *distance / bits);

@@ -246,6 +246,13 @@ TEST_F(WeightPackerTest, SharedBytes) {
   StoredView odd = {&file, 0, ElementKind::I4, {1, 3}};
   EXPECT_EQ(pack({"w", {3, 2}, ElementKind::F32, {}, {{odd}}}),
             (std::vector<float>{1, 4, 2, -8, 3, -1}));
+  StoredView within = odd;
+  within.strides = {1, 2};
+  within.first = 1;
+  EXPECT_EQ(pack({"w", {2, 2}, ElementKind::F32, {}, {{within}}}),
+            (std::vector<float>{2, 4, 3, -8}));
+  within.first = 5;
+  EXPECT_NE(check({"w", {2, 2}, ElementKind::F32, {}, {{within}}}), "");
   StoredView quarters = {&file, 3, ElementKind::U2, {1}};
   EXPECT_EQ(pack({"w", {4}, ElementKind::F32, {}, {{quarters}}}),
             (std::vector<float>{3, 2, 1, 0}));

@@ -62,7 +62,15 @@ func.func @view_two_zero_points() {
 // -----
 
 func.func @view_key() {
-  // expected-error @+1 {{expected blocks, scales, zero_points, zero_point or scale, got 'bias'}}
+  // expected-error @+1 {{expected first, blocks, scales, zero_points, zero_point or scale, got 'bias'}}
   %w = moe.weight "w" [#moe.view<"m", offset = 0, element = i8, strides = [1], bias = 3>] : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @view_first() {
+  // expected-error @+1 {{expected the first element within the first byte, got number 2}}
+  %w = moe.weight "w" [#moe.view<"m", offset = 0, element = ui4, strides = [1], first = 2>] : tensor<4xf32>
   return
 }

@@ -47,6 +47,24 @@ class Integers:
         return pack(self.zeros, self.bits)
 
 
+class Float4:
+    """E x N x K floats of four bits (e2m1) with a power of two for 32 inputs and a scale for each matrix."""
+
+    MAGNITUDES = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6], np.float32)
+
+    def __init__(self, generator, shape):
+        self.codes = generator.integers(0, 16, shape, np.uint8)
+        self.exponents = generator.integers(122, 126, (*shape[:-1], -(-shape[-1] // 32)), np.uint8)
+        self.globals = generator.uniform(0.5, 1.5, shape[0]).astype(np.float32)
+        values = np.where(self.codes & 8, -1, 1) * self.MAGNITUDES[self.codes & 7]
+        powers = np.exp2(self.exponents.astype(np.float32) - 127)
+        self.floats = (values * repeat(powers, 32, shape[-1]) * self.globals[:, None, None]).astype(np.float32)
+
+    def packed(self):
+        """E x K x N / 2 bytes."""
+        return pack(self.codes.transpose(0, 2, 1), 4)
+
+
 class Float8:
     """E x N x K floats of eight bits with a scale for each square of `block`, or one for each matrix."""
 

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 from graph import Graph
-from quantized import Float8, Integers
+from quantized import Float4, Float8, Integers, pack
 
 MOEC, FOLDER = sys.argv[1], pathlib.Path(sys.argv[2])
 EXPERTS, HIDDEN, INNER, TOKENS, K = 5, 64, 32, 9, 2
@@ -98,7 +98,7 @@ class Suite:
             scales = weight.scales if block else weight.scales[..., 0]
             operands |= {2 + 3 * i: weight.packed(), 3 + 3 * i: scales}
             if zero_points:
-                operands[11 + i] = weight.packed_zeros()
+                operands[11 + i] = weight.packed_zeros() if block else pack(weight.zeros[..., 0], bits)
         floats = [weight.floats for weight in weights] + [None] * (3 - len(weights))
         self.add(name, operands, floats, fusion, expert_weight_bits=bits, **({"block_size": block} if block else {}),
                  **attributes)
@@ -106,9 +106,16 @@ class Suite:
     def add_floats8(self, name, block):
         weights = [Float8(GENERATOR, shape, block) for shape in ((EXPERTS, 2 * INNER, HIDDEN), (EXPERTS, HIDDEN, INNER))]
         operands = {2: weights[0].stored(self.g), 5: weights[1].stored(self.g)}
-        operands |= dict(zip((3, 6), [weight.scales for weight in weights]))
+        operands |= dict(zip((3, 6) if block else (15, 16), [weight.scales for weight in weights]))
         self.add(name, operands, [weight.floats for weight in weights] + [None], quant_type="fp8", expert_weight_bits=8,
                  **({"block_size": block} if block else {}))
+
+    def add_floats4(self, name):
+        weights = [Float4(GENERATOR, shape) for shape in ((EXPERTS, 2 * INNER, HIDDEN), (EXPERTS, HIDDEN, INNER))]
+        operands = {}
+        for i, weight in enumerate(weights):
+            operands |= {2 + 3 * i: weight.packed(), 3 + 3 * i: weight.exponents, 15 + i: weight.globals}
+        self.add(name, operands, [weight.floats for weight in weights] + [None], quant_type="fp4")
 
     def run(self):
         self.g.write(FOLDER / "model.onnx")
@@ -137,6 +144,7 @@ def main():
     suite.add_integers("int4_block32", 4, 32, False, limit=7.0)
     suite.add_integers("int4_block16_zero_points", 4, 16, True)
     suite.add_integers("int4_columns", 4, 0, False, fusion=2)
+    suite.add_integers("int4_columns_zero_points", 4, 0, True)
     suite.add_integers("int8_block32_half_scales", 8, 32, False, scale_type=np.float16)
     suite.add_integers("int8_zero_points_apart", 8, 16, True, fusion=0, biased=False)
     suite.add_integers("int2_block16", 2, 16, False)
@@ -144,6 +152,8 @@ def main():
     suite.add_integers("router_weights", 4, 32, False, routed=True)
     suite.add_integers("router_weights_normalised", 4, 32, False, routed=True, normalize=1)
     suite.add_floats8("fp8_blocks", 32)
+    suite.add_floats8("fp8_matrices", 0)
+    suite.add_floats4("fp4")
     suite.run()
 
 
