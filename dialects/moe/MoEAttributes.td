@@ -71,14 +71,17 @@ def MoE_CapacityAttr : AttrDef<MoE_Dialect, "Capacity"> {
 def MoE_ActivationKind : MoE_Enum<"ActivationKind", "the non-linear function of an expert", [
     I32EnumAttrCase<"Silu", 0, "silu">, I32EnumAttrCase<"Gelu", 1, "gelu">, I32EnumAttrCase<"GeluTanh", 2, "gelu_tanh">,
     I32EnumAttrCase<"Relu", 3, "relu">, I32EnumAttrCase<"Relu2", 4, "relu2">,
-    I32EnumAttrCase<"Identity", 5, "identity">]>;
+    I32EnumAttrCase<"Identity", 5, "identity">, I32EnumAttrCase<"Tanh", 6, "tanh">,
+    I32EnumAttrCase<"Sigmoid", 7, "sigmoid">, I32EnumAttrCase<"LeakyRelu", 8, "leaky_relu">,
+    I32EnumAttrCase<"Elu", 9, "elu">]>;
 
 def MoE_ActivationAttr : AttrDef<MoE_Dialect, "Activation"> {
   let mnemonic = "activation";
   let summary = "the activation of an expert with its parameters";
   let description = [{
     With a gate `g` and an up projection `u`: `h = act(min(g, limit)) * (clamp(u, -limit, limit) + up_offset)`; without
-    a gate: `h = act(u)`. `silu` is `x * sigmoid(alpha * x)`. `limit` is +inf where there is no clamp.
+    a gate: `h = act(u)`. `silu` is `x * sigmoid(alpha * x)`; below zero, `leaky_relu` is `alpha * x` and `elu` is
+    `alpha * (exp(x) - 1)`. `limit` is +inf where there is no clamp.
     Examples: `#moe.activation<silu>`, `#moe.activation<silu, alpha = 1.702, limit = 7.0, up_offset = 1.0>`
   }];
   let parameters = (ins EnumParameter<MoE_ActivationKind>:$kind, "::mlir::FloatAttr":$alpha, "::mlir::FloatAttr":$limit,

@@ -119,14 +119,15 @@ def MoE_AssignOp : MoE_Op<"assign"> {
     **Constraints**
     - (C1) `ids`, `weights` and `result` agree on T and K.
 
-    An id outside `[0, E)` is an error at run time.
+    An id outside `[0, E)` is an error at run time; with `drops`, the id -1 means that the slot takes no expert: it
+    costs nothing and adds nothing. So a token may visit any number of experts up to K.
 
     Example:
     ```mlir
     %r = moe.assign %ids, %weights : tensor<?x2xi64>, tensor<?x2xf32> -> !moe.routing<?x2 of 8>
     ```
   }];
-  let arguments = (ins MoE_Ids:$ids, MoE_Scores:$weights);
+  let arguments = (ins MoE_Ids:$ids, MoE_Scores:$weights, UnitAttr:$drops);
   let results = (outs MoE_RoutingType:$result);
   let assemblyFormat = "$ids `,` $weights attr-dict `:` type($ids) `,` type($weights) `->` type($result)";
 }
@@ -225,7 +226,8 @@ def MoE_PermuteOp : MoE_Op<"permute"> {
   let summary = "orders assignments by expert";
   let description = [{
     Assignment `a = t * K + j` is slot j of token t. `rows` lists all `S = T * K` assignments, ordered by expert and
-    within an expert by `a`; those of expert e are `rows[offsets[e] .. offsets[e + 1])`.
+    within an expert by `a`; those of expert e are `rows[offsets[e] .. offsets[e + 1])`. With `drops`, assignments with
+    the id -1 stand behind those of the last expert, where no offset reaches.
 
     Shapes: `ids: T x K`, `rows: S`, `offsets: E + 1`.
 
@@ -238,7 +240,7 @@ def MoE_PermuteOp : MoE_Op<"permute"> {
     %rows, %offsets = moe.permute %ids {experts = 8} : tensor<?x2xi32> -> tensor<?xi32>, tensor<9xi32>
     ```
   }];
-  let arguments = (ins MoE_Ids:$ids, ConfinedAttr<I64Attr, [IntPositive]>:$experts);
+  let arguments = (ins MoE_Ids:$ids, ConfinedAttr<I64Attr, [IntPositive]>:$experts, UnitAttr:$drops);
   let results = (outs MoE_Index:$rows, MoE_Index:$offsets);
   let assemblyFormat = "$ids attr-dict `:` type($ids) `->` type($rows) `,` type($offsets)";
 }

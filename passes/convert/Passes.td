@@ -73,6 +73,29 @@ def FoldWeightViews : Pass<"moe-fold-weight-views"> {
   let dependentDialects = ["::mlir::moe::MoEDialect"];
 }
 
+def UnrollLoops : Pass<"moe-unroll-loops"> {
+  let summary = "unrolls loops over stacked matrices";
+  let description = [{
+    A Scan or Loop with a known number of turns whose body multiplies by a matrix of each turn, out of a stack of as many,
+    is a loop over experts: it becomes one copy of its body for each turn, which `moe-raise-experts` can read.
+
+    *Guarantees*: other loops stay, and so do those of more than 512 turns or with an end that only a run can tell.
+
+    ```mlir
+    func.func @main(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+      %w = moe.weight "w" [#moe.view<"m.onnx", offset = 64, element = f32, strides = [16, 4, 1]>] : tensor<2x4x4xf32>
+      %y = onnx.Scan(%x, %w) {
+      ^bb0(%state: tensor<?x4xf32>, %matrix: tensor<4x4xf32>):
+        %next = onnx.MatMul(%state, %matrix) : (tensor<?x4xf32>, tensor<4x4xf32>) -> tensor<?x4xf32>
+        onnx.Yield %next : tensor<?x4xf32>
+      } {num_scan_inputs = 1 : i64} : (tensor<?x4xf32>, tensor<2x4x4xf32>) -> tensor<?x4xf32>
+      return %y : tensor<?x4xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::moe::MoEDialect", "::mlir::onnx::ONNXDialect"];
+}
+
 def RaiseExperts : Pass<"moe-raise-experts"> {
   let summary = "finds the layers of experts in a graph";
   let description = [{
@@ -89,7 +112,10 @@ def RaiseExperts : Pass<"moe-raise-experts"> {
       weights that are zero where a token did not choose the expert (*dense experts*). The lanes of a layer are stacked.
       Rows that were not chosen are no longer computed: infinities and NaN in them no longer reach the sum. An If that
       leaves out an expert without tokens is seen through;
-    - the same without a choice: every token visits every expert (*dense mixture*).
+    - the same without a choice: every token visits every expert that has a weight for it (*dense mixture*). So do lanes
+      whose weights come from a router of an unknown kind, sums with a weight, selections by masks and results that ids
+      choose among those of all experts;
+    - experts with a block of rows each, which the graph itself brings to them in a way of its own (*dispatched rows*).
 
     Gate and up projections may be stored separately, side by side or interleaved; they become views.
 

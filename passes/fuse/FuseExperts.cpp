@@ -83,7 +83,7 @@ struct FuseExperts : public moe::impl::FuseExpertsBase<FuseExperts> {
     auto permute = PermuteOp::create(
         builder, assign.getLoc(), RankedTensorType::get({count}, i32),
         RankedTensorType::get({routing.getExperts() + 1}, i32), assign.getIds(),
-        routing.getExperts());
+        routing.getExperts(), assign.getDrops());
     return {permute.getRows(), permute.getOffsets()};
   }
 

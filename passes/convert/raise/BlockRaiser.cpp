@@ -9,16 +9,17 @@
 //
 // The experts of a term are chosen by ids (gathered matrices, sorted rows),
 // counted by a label (stacked matrices), or fixed (one lane for each expert;
-// the lanes of a layer are stacked). Where all experts see all tokens, rows
-// that were not chosen are no longer computed: the results differ only where
-// such a row would be infinite or no number.
+// the lanes of a layer are stacked). What chooses the experts of lanes need not
+// be known: their weights are columns of a matrix. Where all experts see all
+// tokens, rows without a weight are no longer computed: the results differ only
+// where such a row would be infinite or no number.
 //
 //===----------------------------------------------------------------------===//
 
 #include "passes/convert/raise/BlockRaiser.h"
 
 #include "passes/convert/raise/Dispatch.h"
-#include "passes/convert/raise/ExpertBody.h"
+#include "passes/convert/raise/ExpertStacks.h"
 #include "passes/convert/raise/Gates.h"
 #include "passes/convert/raise/RowSpaces.h"
 #include "passes/convert/raise/Terms.h"
@@ -36,6 +37,21 @@ struct Lane {
   Choice choice;
   /// Weights as a column of a matrix: the label that stands for the column.
   int expertLabel = Digit::kNone;
+  /// The factors of the weight as they are in the graph.
+  SmallVector<IndexedValue> gates;
+};
+
+/// Remembers what was built, so that a failure leaves nothing behind.
+struct Builds : public OpBuilder::Listener {
+  void notifyOperationInserted(Operation *op, OpBuilder::InsertPoint) override {
+    built.push_back(op);
+  }
+  void undo() {
+    for (Operation *op : llvm::reverse(built))
+      if (op->use_empty())
+        op->erase();
+  }
+  SmallVector<Operation *> built;
 };
 
 class BlockRaiser {
@@ -45,27 +61,44 @@ public:
       : result(result), ungated(ungated), builder(result.getContext()),
         loc(result.getLoc()), raised(raised), missed(missed) {
     builder.setInsertionPointAfterValue(result);
+    builder.setListener(&builds);
   }
 
-  bool run();
+  /// Replaces the result; a failure changes nothing. With `distribute`, sums
+  /// and selections that are weighted are split, too.
+  bool run(bool distribute) {
+    if (raise(distribute))
+      return true;
+    builds.undo();
+    raised.clear();
+    return false;
+  }
 
 private:
+  bool raise(bool distribute);
   bool readTerm(size_t i);
   bool raiseTerm(size_t i, FeedForward network);
   bool raiseLanes(MutableArrayRef<Lane> lanes);
+  bool raiseMixture(ArrayRef<Lane> lanes);
   bool readLane(size_t i, const FeedForward &network);
+  bool readChoice(Lane &lane);
+  bool haveSameForm(const FeedForward &a, const FeedForward &b);
+  bool seeSameRows(const FeedForward &a, const FeedForward &b);
   bool finish();
+  Value buildRest(const Term &term);
 
   bool build(const FeedForward &network, ArrayRef<Choice> choices, int expert,
              ApplyWeight apply, const ExpertsMatch &stacks, StringRef form);
-  std::optional<moe::ExpertLinear> getStack(const LinearMatch &linear);
-  std::optional<moe::ExpertLinear>
-  getStack(ArrayRef<const LinearMatch *> lanes);
-  Value getBias(const LinearMatch &linear);
+  bool emit(const FeedForward &network, const ChoiceValues &values,
+            ApplyWeight apply, const ExpertsMatch &stacks, StringRef form,
+            bool drops);
   SmallVector<SmallVector<IndexedValue>>
   splitSlots(ArrayRef<IndexedValue> gates);
   Value join(ArrayRef<Value> parts);
+  Value buildScalar(Type element, TypedAttr number);
+  void dropWhere(Value mask, ChoiceValues &values);
   void dropIdsFrom(int64_t count, ChoiceValues &values);
+  void dropUnweighted(ChoiceValues &values);
 
   bool miss(const Twine &reason) {
     missed.push_back({Miss{form.str(), reason.str()}, product});
@@ -74,6 +107,7 @@ private:
 
   Value result;
   bool ungated;
+  Builds builds;
   OpBuilder builder;
   Location loc;
   SmallVectorImpl<RaisedBlock> &raised;
@@ -83,7 +117,9 @@ private:
   int out = Digit::kNone;
   std::vector<Term> terms;
   SmallVector<bool> isRaised;
-  std::vector<Lane> lanes;
+  /// Lanes with a known choice, and the others.
+  std::vector<Lane> lanes, unknown;
+  std::optional<RowBuilder> rows;
   /// The results of raised blocks, tokens x width.
   SmallVector<Value> parts;
   Value shapeSource;
@@ -96,7 +132,7 @@ private:
 
 } // namespace
 
-bool BlockRaiser::run() {
+bool BlockRaiser::raise(bool distribute) {
   RankedTensorType type = getTensorType(result);
   if (type.getRank() < 2 || ShapedType::isDynamic(type.getShape().back()) ||
       type.getShape().back() == 1 || !isa<FloatType>(type.getElementType()))
@@ -106,7 +142,8 @@ bool BlockRaiser::run() {
   for (int label : indexed.getLabels())
     if (label != out)
       tokens.push_back(label);
-  terms = findTerms(tracer, indexed, out);
+  rows.emplace(builder, loc, tracer, tokens);
+  terms = findTerms(tracer, indexed, out, distribute ? &builder : nullptr);
   isRaised.resize(terms.size());
   for (size_t i = 0; i < terms.size(); ++i)
     readTerm(i);
@@ -119,10 +156,49 @@ bool BlockRaiser::run() {
                  lane.apply == first.apply &&
                  lane.choice.isSameButExpert(first.choice);
         });
-    raiseLanes(MutableArrayRef(lanes.data(), end - lanes.begin()));
+    if (!raiseLanes(MutableArrayRef(lanes.data(), end - lanes.begin())))
+      unknown.insert(unknown.end(), lanes.begin(), end);
     lanes.erase(lanes.begin(), end);
   }
+  while (!unknown.empty()) {
+    auto end = std::stable_partition(
+        unknown.begin() + 1, unknown.end(), [&](const Lane &lane) {
+          return haveSameForm(lane.network, unknown.front().network) &&
+                 seeSameRows(lane.network, unknown.front().network);
+        });
+    raiseMixture(ArrayRef(unknown.data(), end - unknown.begin()));
+    unknown.erase(unknown.begin(), end);
+  }
   return !parts.empty() && finish();
+}
+
+/// Whether `value` is computed, number by number, from a product with matrices
+/// that are gathered or stacked.
+static bool followsExperts(Value value) {
+  SmallVector<Value> work = {value};
+  auto isOfExperts = [](Value operand) {
+    while (Operation *op = operand.getDefiningOp()) {
+      if (isa<WeightOp>(op))
+        return getTensorType(operand).getRank() > 2;
+      if (isa<onnx::GatherOp, onnx::GatherNDOp>(op))
+        return op->getOperand(0).getDefiningOp<WeightOp>() != nullptr;
+      if (!isa<onnx::TransposeOp, onnx::CastOp, onnx::ReshapeOp,
+               onnx::SqueezeOp, onnx::UnsqueezeOp>(op))
+        break;
+      operand = op->getOperand(0);
+    }
+    return false;
+  };
+  for (unsigned count = 0; !work.empty() && count < 64; ++count) {
+    Operation *op = work.pop_back_val().getDefiningOp();
+    if (!op)
+      continue;
+    if (!isa<onnx::MatMulOp, onnx::GemmOp, onnx::EinsumOp>(op))
+      work.append(op->operand_begin(), op->operand_end());
+    else if (llvm::any_of(op->getOperands(), isOfExperts))
+      return true;
+  }
+  return false;
 }
 
 bool BlockRaiser::readTerm(size_t i) {
@@ -136,14 +212,16 @@ bool BlockRaiser::readTerm(size_t i) {
     std::optional<LinearMatch> down = matchLinear(tracer, terms[i].main, out);
     if (!down)
       return false;
-    // Gathered matrices, or weights for each expert, are what experts have.
+    // Two products with gathered or stacked matrices, or weights that choose,
+    // are what experts have.
     int expert = down->matrix.expert;
     SmallVector<IndexedValue> gates(terms[i].gates);
     gates.append(down->gates);
     bool isExperts =
-        down->matrix.ids || llvm::any_of(gates, [&](const IndexedValue &gate) {
-          return expert != Digit::kNone && gate.dependsOn(expert);
-        });
+        expert != Digit::kNone && followsExperts(down->x.value) &&
+        (down->matrix.ids || llvm::any_of(gates, [&](const IndexedValue &gate) {
+           return gate.dependsOn(expert);
+         }));
     if (expert == Digit::kNone && !gates.empty()) {
       std::optional<Choice> choice =
           matchChoice(tracer, gates, terms[i].summed, Digit::kNone);
@@ -190,15 +268,10 @@ bool BlockRaiser::raiseTerm(size_t i, FeedForward network) {
   }
   SmallVector<int> summed(terms[i].summed);
   summed.append(network.down.summed);
-  ExpertsMatch stacks;
-  std::optional<moe::ExpertLinear> upStack = getStack(network.up);
-  std::optional<moe::ExpertLinear> downStack = getStack(network.down);
-  if (network.gate)
-    stacks.gate = getStack(*network.gate);
-  if (!upStack || !downStack || (network.gate && !stacks.gate))
+  std::optional<ExpertsMatch> stacks =
+      StackBuilder(builder, loc, tracer).build(network);
+  if (!stacks)
     return miss("the weights of the experts are no views");
-  stacks.up = *upStack;
-  stacks.down = *downStack;
   std::vector<Choice> choices;
   int expert = Digit::kNone;
   if (gathered) {
@@ -247,7 +320,7 @@ bool BlockRaiser::raiseTerm(size_t i, FeedForward network) {
     if (!choice.ids)
       form = "dense mixture";
   }
-  if (!build(network, choices, expert, apply, stacks, form))
+  if (!build(network, choices, expert, apply, *stacks, form))
     return false;
   isRaised[i] = true;
   return true;
@@ -265,46 +338,71 @@ bool BlockRaiser::readLane(size_t i, const FeedForward &network) {
   }
   if (gates.empty())
     return false;
+  Lane lane{i, network, apply, Choice(), Digit::kNone, gates};
   std::optional<Choice> choice =
       matchChoice(tracer, gates, terms[i].summed, Digit::kNone);
-  if (!choice)
-    return false;
+  if (choice)
+    lane.choice = std::move(*choice);
   // What was left out must have no weight.
   if (Value condition = terms[i].condition) {
     std::optional<OneHotMatch> hot =
         matchOneHot(tracer, tracer.addLabels(condition), Digit::kNone);
-    if (!hot || !choice->ids || hot->expert != choice->expert ||
-        hot->ids.value != choice->ids.value)
+    if (!hot || !lane.choice.ids || hot->expert != lane.choice.expert ||
+        hot->ids.value != lane.choice.ids.value)
       return false;
   }
-  Lane lane{i, network, apply, std::move(*choice)};
-  if (!lane.choice.ids) {
-    // The weights of one expert are a column of a matrix.
-    for (GateFactor &factor : lane.choice.factors)
-      for (Axis &axis : factor.value.axes) {
-        if (axis.size() != 1 || !axis[0].isConstant() || axis[0].radix < 2)
-          continue;
-        if (lane.choice.expert && *lane.choice.expert != axis[0].offset)
-          return false;
-        lane.choice.expert = axis[0].offset;
-        if (lanes.empty() || lanes.back().expertLabel == Digit::kNone ||
-            tracer.getExtent(lanes.back().expertLabel) != axis[0].radix)
-          lane.expertLabel = lane.expertLabel == Digit::kNone
-                                 ? tracer.addLabel(axis[0].radix)
-                                 : lane.expertLabel;
-        else
-          lane.expertLabel = lanes.back().expertLabel;
-        axis = tracer.getWhole(lane.expertLabel);
-      }
-    if (!lane.choice.expert)
-      return false;
-  } else if (!lane.choice.expert) {
-    return false;
+  if (!choice || !readChoice(lane)) {
+    if (apply == ApplyWeight::Output)
+      unknown.push_back(std::move(lane));
+    return apply == ApplyWeight::Output;
   }
   if (!lanes.empty())
     lane.choice.renameSlot(tracer, lanes.front().choice.slot);
   lanes.push_back(std::move(lane));
   return true;
+}
+
+/// Finds which expert the weights of a lane are for.
+bool BlockRaiser::readChoice(Lane &lane) {
+  if (lane.choice.ids)
+    return lane.choice.expert.has_value();
+  // The weights of one expert are a column of a matrix.
+  for (GateFactor &factor : lane.choice.factors)
+    for (Axis &axis : factor.value.axes) {
+      if (axis.size() != 1 || !axis[0].isConstant() || axis[0].radix < 2)
+        continue;
+      if (lane.choice.expert && *lane.choice.expert != axis[0].offset)
+        return false;
+      lane.choice.expert = axis[0].offset;
+      if (lanes.empty() || lanes.back().expertLabel == Digit::kNone ||
+          tracer.getExtent(lanes.back().expertLabel) != axis[0].radix)
+        lane.expertLabel = lane.expertLabel == Digit::kNone
+                               ? tracer.addLabel(axis[0].radix)
+                               : lane.expertLabel;
+      else
+        lane.expertLabel = lanes.back().expertLabel;
+      axis = tracer.getWhole(lane.expertLabel);
+    }
+  return lane.choice.expert.has_value();
+}
+
+/// Whether two experts differ in nothing but their numbers.
+bool BlockRaiser::haveSameForm(const FeedForward &a, const FeedForward &b) {
+  auto haveSameExtents = [&](const LinearMatch &a, const LinearMatch &b) {
+    return tracer.getExtent(a.in) == tracer.getExtent(b.in) &&
+           tracer.getExtent(a.out) == tracer.getExtent(b.out) &&
+           static_cast<bool>(a.bias) == static_cast<bool>(b.bias);
+  };
+  return a.activation == b.activation &&
+         a.gate.has_value() == b.gate.has_value() &&
+         haveSameExtents(a.up, b.up) && haveSameExtents(a.down, b.down) &&
+         (!a.gate || haveSameExtents(*a.gate, *b.gate));
+}
+
+bool BlockRaiser::seeSameRows(const FeedForward &a, const FeedForward &b) {
+  IndexedValue x = a.x;
+  x.replace(a.up.in, Digit{b.up.in, 0, 1, tracer.getExtent(b.up.in)});
+  return x == b.x;
 }
 
 bool BlockRaiser::raiseLanes(MutableArrayRef<Lane> group) {
@@ -330,33 +428,20 @@ bool BlockRaiser::raiseLanes(MutableArrayRef<Lane> group) {
                   " once each, got expert " + Twine(e));
     ordered[e] = &lane;
   }
-  auto select = [&](auto get) {
-    return llvm::map_to_vector(
-        ordered, [&](const Lane *lane) { return get(lane->network); });
-  };
+  SmallVector<const FeedForward *> networks;
   for (const Lane *lane : ordered) {
-    const FeedForward &other = lane->network;
-    IndexedValue x = other.x;
-    x.replace(other.up.in,
-              Digit{network.up.in, 0, 1, tracer.getExtent(network.up.in)});
-    if (other.activation != network.activation ||
-        other.gate.has_value() != network.gate.has_value())
+    networks.push_back(&lane->network);
+    if (!haveSameForm(lane->network, network))
       return miss("expert " + Twine(*lane->choice.expert) +
                   " is of another form than expert 0");
-    if (!(x == network.x))
+    if (!seeSameRows(lane->network, network))
       return miss("expert " + Twine(*lane->choice.expert) +
                   " sees other rows than expert 0");
   }
-  ExpertsMatch stacks;
-  auto up = getStack(select([](const FeedForward &f) { return &f.up; }));
-  auto down = getStack(select([](const FeedForward &f) { return &f.down; }));
-  if (network.gate)
-    stacks.gate =
-        getStack(select([](const FeedForward &f) { return &*f.gate; }));
-  if (!up || !down || (network.gate && !stacks.gate))
-    return miss("the weights of the experts differ in shape");
-  stacks.up = *up;
-  stacks.down = *down;
+  std::optional<ExpertsMatch> stacks =
+      StackBuilder(builder, loc, tracer).build(networks);
+  if (!stacks)
+    return miss("the weights of the experts are no views");
   Choice choice = first.choice;
   int expert = first.expertLabel;
   if (expert != Digit::kNone) {
@@ -382,85 +467,53 @@ bool BlockRaiser::raiseLanes(MutableArrayRef<Lane> group) {
                   " experts, but there are " + Twine(count));
     isPartial = width > count;
   }
-  if (!build(network, choice, expert, first.apply, stacks, form))
+  if (!build(network, choice, expert, first.apply, *stacks, form))
     return false;
   for (const Lane &lane : group)
     isRaised[lane.term] = true;
   return true;
 }
 
-/// E x out, or null.
-Value BlockRaiser::getBias(const LinearMatch &linear) {
-  if (!linear.bias)
-    return {};
-  std::optional<WeightView> view = WeightView::get(linear.bias.value);
-  if (!view)
-    return buildMatrix(builder, loc, tracer, linear.bias,
-                       {linear.matrix.expert}, linear.out);
-  auto labelled = getLabelledView(tracer, *view, linear.bias.axes);
-  if (!labelled)
-    return {};
-  std::optional<WeightView> ordered = getOrdered(
-      {labelled->first, labelled->second}, {linear.matrix.expert, linear.out});
-  return ordered ? ordered->build(builder, loc) : Value();
+/// Experts with weights that anything may have computed: all of them are mixed,
+/// but those without a weight are dropped.
+bool BlockRaiser::raiseMixture(ArrayRef<Lane> group) {
+  form = "dense mixture";
+  isPartial = false;
+  product = terms[group.front().term].main.value.getDefiningOp();
+  if (group.size() < 2)
+    return false;
+  SmallVector<const FeedForward *> networks;
+  SmallVector<Value> weights;
+  Type element = getTensorType(result).getElementType();
+  rows->learnExtents(group.front().network.x);
+  for (const Lane &lane : group) {
+    networks.push_back(&lane.network);
+    Value weight = buildWeight(builder, loc, tracer, lane.gates,
+                               terms[lane.term].summed, *rows, element);
+    if (!weight)
+      return miss("the mixing weights are no matrix of tokens and experts");
+    weights.push_back(weight);
+  }
+  std::optional<ExpertsMatch> stacks =
+      StackBuilder(builder, loc, tracer).build(networks);
+  if (!stacks)
+    return miss("the weights of the experts are no views");
+  ChoiceValues values = buildMixture(builder, loc, join(weights));
+  dropUnweighted(values);
+  if (!emit(group.front().network, values, ApplyWeight::Output, *stacks, form,
+            /*drops=*/true))
+    return false;
+  for (const Lane &lane : group)
+    isRaised[lane.term] = true;
+  return true;
 }
 
-std::optional<moe::ExpertLinear>
-BlockRaiser::getStack(const LinearMatch &linear) {
-  const ExpertMatrix &matrix = linear.matrix;
-  std::optional<WeightView> view =
-      getOrdered(matrix, {matrix.expert, linear.in, linear.out});
-  Value bias = getBias(linear);
-  if (!view || (linear.bias && !bias))
-    return std::nullopt;
-  return moe::ExpertLinear{Value(), *view, bias};
-}
-
-std::optional<moe::ExpertLinear>
-BlockRaiser::getStack(ArrayRef<const LinearMatch *> lanes) {
-  SmallVector<WeightView> views, biases;
-  SmallVector<Value> biasValues;
-  for (const LinearMatch *linear : lanes) {
-    std::optional<WeightView> view =
-        getOrdered(linear->matrix, {linear->in, linear->out});
-    if (!view || static_cast<bool>(linear->bias) !=
-                     static_cast<bool>(lanes.front()->bias))
-      return std::nullopt;
-    views.push_back(*view);
-    if (!linear->bias)
-      continue;
-    std::optional<WeightView> bias = WeightView::get(linear->bias.value);
-    auto labelled =
-        bias ? getLabelledView(tracer, *bias, linear->bias.axes) : std::nullopt;
-    if (labelled && labelled->second.size() == 1)
-      biases.push_back(labelled->first);
-    Value row =
-        buildMatrix(builder, loc, tracer, linear->bias, {}, linear->out);
-    if (!row)
-      return std::nullopt;
-    biasValues.push_back(row);
-  }
-  std::optional<WeightView> stack = WeightView::stack(views);
-  if (!stack)
-    return std::nullopt;
-  moe::ExpertLinear result{Value(), *stack, Value()};
-  if (biasValues.empty())
-    return result;
-  std::optional<WeightView> biasStack;
-  if (biases.size() == lanes.size())
-    biasStack = WeightView::stack(biases);
-  if (biasStack) {
-    result.bias = biasStack->build(builder, loc);
-    return result;
-  }
-  RankedTensorType type = getTensorType(biasValues.front());
-  result.bias = onnx::ConcatOp::create(
-      builder, loc,
-      RankedTensorType::get(
-          {static_cast<int64_t>(lanes.size()), type.getShape().back()},
-          type.getElementType()),
-      biasValues, builder.getI64IntegerAttr(0));
-  return result;
+/// Whether a token may have no weight for some experts.
+static bool mayBeZero(const Choice &choice) {
+  return llvm::any_of(choice.factors, [](const GateFactor &factor) {
+    return !isa_and_nonnull<onnx::SoftmaxOp, onnx::SigmoidOp>(
+        factor.value.value.getDefiningOp());
+  });
 }
 
 bool BlockRaiser::build(const FeedForward &network, ArrayRef<Choice> choices,
@@ -476,28 +529,40 @@ bool BlockRaiser::build(const FeedForward &network, ArrayRef<Choice> choices,
           own && own.getWidth() > scores.getIntOrFloatBitWidth() &&
           own.getWidth() <= 32)
         scores = own;
-  ExpertsMatch match = stacks;
-  match.x = buildMatrix(builder, loc, tracer, network.x, tokens, network.up.in);
-  if (!match.x)
-    return miss("the rows of the experts are not the tokens");
-  if (getTensorType(match.x).getElementType() != element)
-    match.x = buildCast(builder, loc, match.x, element);
+  rows->learnExtents(network.x);
   std::string reason;
   SmallVector<Value> ids, weights;
   for (const Choice &choice : choices) {
     std::optional<ChoiceValues> slot = buildChoice(
-        builder, loc, tracer, choice, tokens, expert, scores, reason);
+        builder, loc, tracer, choice, *rows, expert, scores, reason);
     if (!slot)
       return miss(reason);
     ids.push_back(slot->ids);
     weights.push_back(slot->weights);
   }
-  ChoiceValues joined{join(ids), join(weights)};
-  ChoiceValues *values = &joined;
+  ChoiceValues values{join(ids), join(weights)};
+  bool drops = isPartial || form == "experts with a capacity" ||
+               (!choices.front().ids && mayBeZero(choices.front()));
   if (isPartial)
-    dropIdsFrom(match.up.weights.shape[0], *values);
-  match.ids = values->ids;
-  match.weights = values->weights;
+    dropIdsFrom(stacks.up.weights.shape[0], values);
+  else if (drops)
+    dropUnweighted(values);
+  return emit(network, values, apply, stacks, form, drops);
+}
+
+bool BlockRaiser::emit(const FeedForward &network, const ChoiceValues &values,
+                       ApplyWeight apply, const ExpertsMatch &stacks,
+                       StringRef form, bool drops) {
+  Type element = getTensorType(result).getElementType();
+  ExpertsMatch match = stacks;
+  match.x = rows->build(network.x, network.up.in);
+  if (!match.x)
+    return miss("the rows of the experts are not the tokens");
+  if (getTensorType(match.x).getElementType() != element)
+    match.x = buildCast(builder, loc, match.x, element);
+  match.drops = drops;
+  match.ids = values.ids;
+  match.weights = values.weights;
   match.apply = apply;
   match.activation = network.activation;
   FailureOr<Value> experts = createExperts(builder, loc, match, element);
@@ -547,25 +612,59 @@ Value BlockRaiser::join(ArrayRef<Value> parts) {
       parts, builder.getI64IntegerAttr(1));
 }
 
-/// Ids from `count` on become expert 0 without a weight.
+Value BlockRaiser::buildScalar(Type element, TypedAttr number) {
+  auto type = RankedTensorType::get({}, element);
+  return onnx::ConstantOp::create(builder, loc, type,
+                                  DenseElementsAttr::get(type, number));
+}
+
+/// Ids become -1 where `mask` is set.
+void BlockRaiser::dropWhere(Value mask, ChoiceValues &values) {
+  Type type = getTensorType(values.ids).getElementType();
+  Value none = buildScalar(type, builder.getIntegerAttr(type, -1));
+  values.ids = onnx::WhereOp::create(builder, loc, values.ids.getType(), mask,
+                                     none, values.ids);
+}
+
+/// Drops ids from `count` on.
 void BlockRaiser::dropIdsFrom(int64_t count, ChoiceValues &values) {
-  auto buildScalar = [&](Type element, TypedAttr number) -> Value {
-    auto type = RankedTensorType::get({}, element);
-    return onnx::ConstantOp::create(builder, loc, type,
-                                    DenseElementsAttr::get(type, number));
-  };
-  Type idType = getTensorType(values.ids).getElementType();
-  Type weightType = getTensorType(values.weights).getElementType();
-  Value limit = buildScalar(idType, builder.getIntegerAttr(idType, count));
-  Value noId = buildScalar(idType, builder.getIntegerAttr(idType, 0));
-  Value noWeight = buildScalar(weightType, builder.getFloatAttr(weightType, 0));
-  Type maskType = RankedTensorType::get(getTensorType(values.ids).getShape(),
-                                        builder.getI1Type());
-  Value stays = onnx::LessOp::create(builder, loc, maskType, values.ids, limit);
-  values.ids = onnx::WhereOp::create(builder, loc, values.ids.getType(), stays,
-                                     values.ids, noId);
-  values.weights = onnx::WhereOp::create(builder, loc, values.weights.getType(),
-                                         stays, values.weights, noWeight);
+  RankedTensorType type = getTensorType(values.ids);
+  Type element = type.getElementType();
+  Value last = buildScalar(element, builder.getIntegerAttr(element, count - 1));
+  Value isBeyond = onnx::GreaterOp::create(
+      builder, loc, RankedTensorType::get(type.getShape(), builder.getI1Type()),
+      values.ids, last);
+  dropWhere(isBeyond, values);
+}
+
+/// Drops ids whose weight is zero.
+void BlockRaiser::dropUnweighted(ChoiceValues &values) {
+  RankedTensorType type = getTensorType(values.weights);
+  Type element = type.getElementType();
+  Value zero = buildScalar(element, builder.getFloatAttr(element, 0));
+  Value isZero = onnx::EqualOp::create(
+      builder, loc, RankedTensorType::get(type.getShape(), builder.getI1Type()),
+      values.weights, zero);
+  dropWhere(isZero, values);
+}
+
+/// A summand of a product that is not raised, tokens x width.
+Value BlockRaiser::buildRest(const Term &term) {
+  if (term.whole)
+    return buildMatrix(builder, loc, tracer, term.whole, tokens, out);
+  if (term.condition || llvm::any_of(term.summed, [&](int label) {
+        return term.main.dependsOn(label);
+      }))
+    return {};
+  Type element = getTensorType(result).getElementType();
+  rows->learnExtents(term.main);
+  Value main = rows->build(term.main, out);
+  Value weight = main ? buildWeight(builder, loc, tracer, term.gates,
+                                    term.summed, *rows, element)
+                      : Value();
+  if (!weight || getTensorType(main).getElementType() != element)
+    return {};
+  return onnx::MulOp::create(builder, loc, main.getType(), main, weight);
 }
 
 /// Adds up the blocks and the other summands.
@@ -577,12 +676,9 @@ bool BlockRaiser::finish() {
   for (auto [i, term] : llvm::enumerate(terms)) {
     if (isRaised[i])
       continue;
-    if (!term.whole) {
-      raised.clear();
-      return false;
-    }
-    RankedTensorType own = getTensorType(term.whole.value);
-    if (own.getRank() == type.getRank() &&
+    RankedTensorType own =
+        getTensorType(term.whole ? term.whole.value : term.main.value);
+    if (term.whole && own.getRank() == type.getRank() &&
         own.getElementType() == type.getElementType() &&
         llvm::all_of(llvm::seq<int64_t>(0, type.getRank()),
                      [&](int64_t d) {
@@ -593,12 +689,10 @@ bool BlockRaiser::finish() {
       rest.push_back(term.whole.value);
       continue;
     }
-    Value matrix = buildMatrix(builder, loc, tracer, term.whole, tokens, out);
+    Value matrix = buildRest(term);
     if (!matrix ||
-        getTensorType(matrix).getElementType() != type.getElementType()) {
-      raised.clear();
+        getTensorType(matrix).getElementType() != type.getElementType())
       return false;
-    }
     parts.push_back(matrix);
   }
   auto addAll = [&](ArrayRef<Value> values, RankedTensorType type) {
@@ -615,10 +709,8 @@ bool BlockRaiser::finish() {
     for (Value value : rest)
       if (getTensorType(value).getShape() == type.getShape())
         shapeSource = value;
-    if (!shapeSource) {
-      raised.clear();
+    if (!shapeSource)
       return false;
-    }
   }
   sum = restoreShape(builder, loc, sum, result, shapeSource);
   rest.push_back(sum);
@@ -627,8 +719,9 @@ bool BlockRaiser::finish() {
   return true;
 }
 
-bool moe::raiseBlocks(Value result, bool ungated,
+bool moe::raiseBlocks(Value result, RaiseMode mode,
                       SmallVectorImpl<RaisedBlock> &raised,
                       SmallVectorImpl<MissedBlock> &missed) {
-  return BlockRaiser(result, ungated, raised, missed).run();
+  return BlockRaiser(result, mode == RaiseMode::Ungated, raised, missed)
+      .run(/*distribute=*/mode == RaiseMode::Distributed);
 }

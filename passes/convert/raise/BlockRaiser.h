@@ -27,13 +27,26 @@ struct MissedBlock {
   Operation *product;
 };
 
+/// Which blocks are looked for. What one finds may be part of what a former one
+/// would have found.
+enum class RaiseMode {
+  /// Sums of experts with mixing weights.
+  Plain,
+  /// The same behind factors of sums, selections and choices among results.
+  Distributed,
+  /// Experts without mixing weights, too.
+  Ungated
+};
+
 /// Replaces the experts among the summands of `result` by `moe.experts`.
 /// Returns whether there were any; `missed` tells about those that nearly fit.
-/// Experts without mixing weights count only if `ungated` is set: they may be
-/// part of a larger block.
-bool raiseBlocks(Value result, bool ungated,
+bool raiseBlocks(Value result, RaiseMode mode,
                  SmallVectorImpl<RaisedBlock> &raised,
                  SmallVectorImpl<MissedBlock> &missed);
+
+/// Replaces experts whose rows the graph has brought to them, one block of rows
+/// for each expert in `result`.
+bool raiseDispatchedRows(Value result, SmallVectorImpl<RaisedBlock> &raised);
 
 } // namespace mlir::moe
 

@@ -308,6 +308,18 @@ BodyMatcher::takeNamed(SmallVector<IndexedValue> &factors, ActivationKind &kind,
       kind = ActivationKind::Relu;
       argument = getOperand(factor, 0);
     }
+    if (isa_and_nonnull<onnx::TanhOp, onnx::SigmoidOp, onnx::LeakyReluOp,
+                        onnx::EluOp>(op)) {
+      kind = isa<onnx::TanhOp>(op)      ? ActivationKind::Tanh
+             : isa<onnx::SigmoidOp>(op) ? ActivationKind::Sigmoid
+             : isa<onnx::EluOp>(op)     ? ActivationKind::Elu
+                                        : ActivationKind::LeakyRelu;
+      if (auto elu = dyn_cast<onnx::EluOp>(op))
+        alpha = elu.getAlpha().convertToDouble();
+      if (auto leaky = dyn_cast<onnx::LeakyReluOp>(op))
+        alpha = leaky.getAlpha().convertToDouble();
+      argument = getOperand(factor, 0);
+    }
     if (!argument)
       continue;
     IndexedValue found = factor;

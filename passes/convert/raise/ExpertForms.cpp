@@ -130,7 +130,8 @@ FailureOr<Value> moe::createExperts(OpBuilder &builder, Location loc,
     return failure();
   auto routing = RoutingType::get(builder.getContext(), idsType.getDimSize(0),
                                   slots, experts);
-  Value assigned = AssignOp::create(builder, loc, routing, ids, weights);
+  Value assigned =
+      AssignOp::create(builder, loc, routing, ids, weights, match.drops);
   auto buildWeights = [&](const ExpertLinear &linear) {
     return linear.weights.build(builder, loc);
   };

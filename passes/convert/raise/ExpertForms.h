@@ -32,6 +32,8 @@ struct ExpertsMatch {
   ActivationAttr activation;
   std::optional<ExpertLinear> gate;
   ExpertLinear up, down;
+  /// Ids of -1 stand for no expert.
+  bool drops = false;
 };
 
 /// Why a block that looks like experts was not recognised.

@@ -15,6 +15,7 @@
 #define PASSES_CONVERT_RAISE_GATES_H
 
 #include "passes/convert/raise/LinearMatch.h"
+#include "passes/convert/raise/RowBuilder.h"
 
 namespace mlir::moe {
 
@@ -62,8 +63,17 @@ struct ChoiceValues {
 };
 std::optional<ChoiceValues> buildChoice(OpBuilder &builder, Location loc,
                                         Tracer &tracer, const Choice &choice,
-                                        ArrayRef<int> tokens, int expert,
+                                        RowBuilder &rows, int expert,
                                         Type element, std::string &reason);
+
+/// Every expert for every token, with `weights` of tokens x experts.
+ChoiceValues buildMixture(OpBuilder &builder, Location loc, Value weights);
+
+/// The product of `gates`, summed over `summed`, as tokens x 1; null if there
+/// is no way.
+Value buildWeight(OpBuilder &builder, Location loc, const Tracer &tracer,
+                  ArrayRef<IndexedValue> gates, ArrayRef<int> summed,
+                  RowBuilder &rows, Type element);
 
 } // namespace mlir::moe
 

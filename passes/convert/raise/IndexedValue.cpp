@@ -71,10 +71,14 @@ Tracer::getOperand(Value operand, const IndexedValue &result) const {
   IndexedValue indexed{operand, {}};
   size_t lead = to.size() - from.size();
   for (size_t i = 0; i < from.size(); ++i) {
+    // Of the rows of lanes only a run knows how many there are; that they make
+    // up the whole is for others to prove.
+    int label = result.getLabel(lead + i);
+    bool isRows = label != Digit::kNone && getRows(label);
     if (from[i] == 1)
       indexed.axes.emplace_back();
     else if (ShapedType::isDynamic(from[i]) &&
-             !ShapedType::isDynamic(to[lead + i]))
+             !ShapedType::isDynamic(to[lead + i]) && !isRows)
       return std::nullopt;
     else
       indexed.axes.push_back(result.axes[lead + i]);

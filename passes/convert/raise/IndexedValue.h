@@ -94,6 +94,9 @@ public:
   /// order.
   std::optional<SmallVector<Axis>> regroup(ArrayRef<Axis> axes,
                                            ArrayRef<int64_t> shape) const;
+  /// The place in a dimension of `extent` that the entry `index` of indices
+  /// reads, where that does not hang on numbers known only at run time.
+  std::optional<Axis> readIndex(const IndexedValue &index, int64_t extent);
   /// A label for the rows of `space`.
   int addRows(RowSpace space);
 

@@ -55,17 +55,20 @@ struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
       else if (isEndOfChain(op))
         chains.push_back(op);
     });
-    auto raiseAll = [&](auto &&operations, bool ungated) {
+    auto raiseAll = [&](auto &&operations, RaiseMode mode) {
       for (Operation *op : operations)
-        if (!erased.contains(op) && failed(raise(op, ungated)))
+        if (!erased.contains(op) && failed(raise(op, mode)))
           return failure();
       return success();
     };
-    if (failed(raiseAll(products, /*ungated=*/false)) ||
-        failed(raiseAll(llvm::reverse(chains), /*ungated=*/false)) ||
-        failed(raiseAll(llvm::reverse(chains), /*ungated=*/true)) ||
-        failed(raiseAll(products, /*ungated=*/true)))
+    for (RaiseMode mode : {RaiseMode::Plain, RaiseMode::Distributed})
+      if (failed(raiseAll(products, mode)) ||
+          failed(raiseAll(llvm::reverse(chains), mode)))
+        return signalPassFailure();
+    if (failed(raiseAll(llvm::reverse(chains), RaiseMode::Ungated)) ||
+        failed(raiseAll(products, RaiseMode::Ungated)))
       return signalPassFailure();
+    raiseDispatched();
     reportMissed();
   }
 
@@ -86,13 +89,13 @@ struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
     }
   }
 
-  LogicalResult raise(Operation *op, bool ungated) {
+  LogicalResult raise(Operation *op, RaiseMode mode) {
     if (op->use_empty())
       return success();
     auto moe = dyn_cast<onnx::MicrosoftMoEOp>(op);
     auto quantized = dyn_cast<onnx::MicrosoftQMoEOp>(op);
     if (moe || quantized) {
-      if (ungated)
+      if (mode != RaiseMode::Plain)
         return success();
       std::optional<Miss> miss;
       Location loc = op->getLoc();
@@ -111,11 +114,36 @@ struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
     }
     SmallVector<RaisedBlock> raised;
     SmallVector<MissedBlock> nearly;
-    if (!raiseBlocks(op->getResult(0), ungated, raised, nearly)) {
+    if (!raiseBlocks(op->getResult(0), mode, raised, nearly)) {
       missed.append(nearly.begin(), nearly.end());
       return success();
     }
-    SmallVector<StringRef> covered = eraseDead(op);
+    report(op, raised);
+    return success();
+  }
+
+  /// What is left of stacked experts: rows that the graph brings to them. The
+  /// last sum or product of an expert comes first.
+  void raiseDispatched() {
+    // Memory of what was erased before may hold new operations.
+    DenseSet<Operation *> before = std::exchange(erased, {});
+    SmallVector<Operation *> ends;
+    getOperation()->walk([&](Operation *op) {
+      if (isa<onnx::AddOp, onnx::MatMulOp, onnx::EinsumOp>(op))
+        ends.push_back(op);
+    });
+    for (Operation *op : llvm::reverse(ends)) {
+      SmallVector<RaisedBlock> raised;
+      if (!erased.contains(op) && !op->use_empty() &&
+          raiseDispatchedRows(op->getResult(0), raised))
+        report(op, raised);
+    }
+    erased.insert(before.begin(), before.end());
+  }
+
+  /// Tells about blocks that took the place of `last`.
+  void report(Operation *last, ArrayRef<RaisedBlock> raised) {
+    SmallVector<StringRef> covered = eraseDead(last);
     for (const RaisedBlock &block : raised)
       remark::passed(block.loc, getOptions("experts recognised"))
           << remark::metric("form", block.form)
@@ -124,7 +152,6 @@ struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
           << remark::metric("activation",
                             stringifyActivationKind(block.activation.getKind()))
           << remark::metric("nodes", llvm::join(covered, " "));
-    return success();
   }
 
   /// Erases what only `last` used; returns the nodes.

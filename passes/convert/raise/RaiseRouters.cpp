@@ -33,6 +33,27 @@ bool isEveryExpert(Value ids) {
                            0, getTensorType(ids).getShape().back()));
 }
 
+/// Whether ids hang on nothing but the place of a row.
+bool isFixed(Value ids) {
+  Value source = skipReshapes(ids);
+  if (auto expand = source.getDefiningOp<onnx::ExpandOp>())
+    source = expand.getInput();
+  return source.getDefiningOp<onnx::ConstantOp>() != nullptr;
+}
+
+/// What is known about ids without a formula for all of them.
+StringRef describe(AssignOp op) {
+  Value ids = op.getIds();
+  if (isEveryExpert(ids))
+    return "every token visits every expert";
+  auto where = ids.getDefiningOp<onnx::WhereOp>();
+  if (op.getDrops() && where && isEveryExpert(where.getY()))
+    return "every token visits the experts that have a weight for it";
+  if (isFixed(ids))
+    return "the graph brings rows to experts";
+  return "";
+}
+
 struct RaiseRouters : public moe::impl::RaiseRoutersBase<RaiseRouters> {
   void runOnOperation() override {
     SmallVector<AssignOp> routings;
@@ -48,8 +69,9 @@ struct RaiseRouters : public moe::impl::RaiseRoutersBase<RaiseRouters> {
     // Two layers may share a router's subgraph, not its operation.
     if (op.getIds().getDefiningOp<RouteOp>())
       return;
-    if (isEveryExpert(op.getIds())) {
-      remark::passed(op.getLoc(), getOptions("every token visits every expert"))
+    if (StringRef kind = describe(op); !kind.empty()) {
+      remark::passed(op.getLoc(), getOptions(kind))
+          << remark::metric("kind", kind)
           << remark::metric("experts", op.getType().getExperts());
       return;
     }
@@ -59,7 +81,8 @@ struct RaiseRouters : public moe::impl::RaiseRoutersBase<RaiseRouters> {
     if (match && match->topK != routing.getSlots())
       reason = "not all of the chosen experts are used";
     if (!match || match->topK != routing.getSlots()) {
-      remark::missed(op.getLoc(), getOptions("router kept as it is"))
+      // Experts and permutation are fused all the same.
+      remark::analysis(op.getLoc(), getOptions("router kept as it is"))
           << remark::metric("reason", reason);
       return;
     }

@@ -202,18 +202,19 @@ static std::optional<Axis> readConstant(const IndexedValue &index,
                     extent}};
 }
 
+std::optional<Axis> Tracer::readIndex(const IndexedValue &index,
+                                      int64_t extent) {
+  if (std::optional<Axis> axis = readConstant(index, extent))
+    return axis;
+  if (std::optional<Axis> axis = resolveRows(index))
+    return axis;
+  return enterRows(index);
+}
+
 bool Tracer::stepGather(Operation *op, IndexedValue &indexed) {
   Value data = op->getOperand(0), indices = op->getOperand(1);
   ArrayRef<int64_t> shape = getTensorType(data).getShape();
   int64_t indexRank = getTensorType(indices).getRank();
-  auto readIndex = [&](const IndexedValue &index,
-                       int64_t extent) -> std::optional<Axis> {
-    if (std::optional<Axis> axis = readConstant(index, extent))
-      return axis;
-    if (std::optional<Axis> axis = resolveRows(index))
-      return axis;
-    return enterRows(index);
-  };
   IndexedValue source{data, {}};
   if (auto gather = dyn_cast<onnx::GatherOp>(op)) {
     int64_t dim = getAxisFromFront(gather.getAxis(), shape.size());

@@ -64,7 +64,8 @@ namespace {
 
 class TermFinder {
 public:
-  TermFinder(Tracer &tracer, int out) : tracer(tracer), out(out) {}
+  TermFinder(Tracer &tracer, int out, OpBuilder *builder)
+      : tracer(tracer), out(out), builder(builder) {}
 
   void find(const IndexedValue &result) {
     root = result.value;
@@ -93,11 +94,12 @@ private:
     Operation *op = term.main.value.getDefiningOp();
     if (!op)
       return false;
-    // Only numbers are multiplied into every summand.
-    bool isPlain = term.summed.empty() &&
-                   llvm::all_of(term.gates, [](const IndexedValue &gate) {
-                     return getNumber(gate.value).has_value();
-                   });
+    // Unless asked for more, only numbers are multiplied into every summand.
+    bool isPlain =
+        term.summed.empty() &&
+        (builder || llvm::all_of(term.gates, [](const IndexedValue &gate) {
+           return getNumber(gate.value).has_value();
+         }));
     if (isSumOfRows(op) && isPlain &&
         (term.main.value == root || isUsedOnce(op)))
       return expandSum(op, term, work);
@@ -108,6 +110,10 @@ private:
       return expandBranch(branch, term, work);
     if (auto concat = dyn_cast<onnx::ConcatOp>(op))
       return expandConcat(concat, term, work);
+    if (auto where = dyn_cast<onnx::WhereOp>(op); where && builder)
+      return isPlain && expandWhere(where, term, work);
+    if (isa<onnx::GatherElementsOp, onnx::GatherNDOp>(op) && builder)
+      return expandChoice(op, term, work);
     return expandProduct(term, work);
   }
 
@@ -260,6 +266,127 @@ private:
     return true;
   }
 
+  /// where(mask, a, b) as mask * a + not mask * b.
+  bool expandWhere(onnx::WhereOp op, const Term &term,
+                   std::vector<Term> &work) {
+    std::optional<IndexedValue> mask =
+        tracer.getOperand(op.getCondition(), term.main);
+    std::optional<IndexedValue> yes = tracer.getOperand(op.getX(), term.main);
+    std::optional<IndexedValue> no = tracer.getOperand(op.getY(), term.main);
+    if (!mask || !yes || !no || mask->dependsOn(out) ||
+        (!yes->dependsOn(out) && !isZero(yes->value)) ||
+        (!no->dependsOn(out) && !isZero(no->value)))
+      return false;
+    auto pushMasked = [&](IndexedValue part, IndexedValue factor) {
+      if (isZero(part.value))
+        return;
+      Term next = term;
+      next.main = std::move(part);
+      next.gates.push_back(std::move(factor));
+      next.whole = {};
+      work.push_back(std::move(next));
+    };
+    pushMasked(*yes, *mask);
+    IndexedValue inverse = *mask;
+    if (!isZero(no->value))
+      inverse.value = onnx::NotOp::create(*builder, op.getLoc(),
+                                          mask->value.getType(), mask->value);
+    pushMasked(*no, inverse);
+    return true;
+  }
+
+  /// The results that ids choose among those of all experts, as a sum with
+  /// masks: sum over e of (ids == e) * results[e].
+  bool expandChoice(Operation *op, const Term &term, std::vector<Term> &work) {
+    Value data = op->getOperand(0), indices = op->getOperand(1);
+    ArrayRef<int64_t> shape = getTensorType(data).getShape();
+    IndexedValue source{data, {}}, ids;
+    int64_t dim = -1;
+    if (auto gather = dyn_cast<onnx::GatherElementsOp>(op)) {
+      dim = getAxisFromFront(gather.getAxis(), shape.size());
+      source.axes = term.main.axes;
+      ids = tracer.trace({indices, term.main.axes});
+    } else if (!readPlaces(cast<onnx::GatherNDOp>(op), term.main, source, ids,
+                           dim)) {
+      return false;
+    }
+    // An embedding is no list of experts.
+    if (dim < 0 || ids.dependsOn(out) || ShapedType::isDynamic(shape[dim]) ||
+        shape[dim] < 2 || shape[dim] > 1024 || WeightView::get(data))
+      return false;
+    int64_t count = shape[dim];
+    Digit expert{tracer.addLabel(count), 0, 1, count};
+    source.axes[dim] = {expert};
+    Term next = term;
+    next.main = std::move(source);
+    next.gates.push_back(buildEncoding(ids, expert));
+    next.summed.push_back(expert.label);
+    next.whole = {};
+    work.push_back(std::move(next));
+    return true;
+  }
+
+  /// The index of `op` into its data, but for the one dimension that `ids`
+  /// choose.
+  bool readPlaces(onnx::GatherNDOp op, const IndexedValue &result,
+                  IndexedValue &source, IndexedValue &ids, int64_t &dim) {
+    Value indices = op.getIndices();
+    ArrayRef<int64_t> shape = getTensorType(op.getData()).getShape();
+    int64_t rank = getTensorType(indices).getRank();
+    int64_t width = getTensorType(indices).getShape().back();
+    if (op.getBatchDims() != 0 || ShapedType::isDynamic(width))
+      return false;
+    ArrayRef<Axis> axes = result.axes;
+    for (int64_t i = 0; i < width; ++i) {
+      IndexedValue index{indices, SmallVector<Axis>(axes.take_front(rank - 1))};
+      index.axes.push_back(width == 1 ? Axis()
+                                      : Axis{Digit{Digit::kNone, i, 1, width}});
+      if (std::optional<Axis> place = tracer.readIndex(index, shape[i])) {
+        source.axes.push_back(*place);
+        continue;
+      }
+      if (dim >= 0)
+        return false;
+      dim = i;
+      ids = traceIds(tracer, index);
+      source.axes.emplace_back();
+    }
+    source.axes.append(axes.begin() + rank - 1, axes.end());
+    return dim >= 0;
+  }
+
+  /// ids == expert, with the experts as the last dimension.
+  IndexedValue buildEncoding(const IndexedValue &ids, const Digit &expert) {
+    Location loc = ids.value.getLoc();
+    RankedTensorType type = getTensorType(ids.value);
+    int64_t rank = type.getRank(), count = expert.radix;
+    SmallVector<int64_t> shape(type.getShape());
+    shape.push_back(1);
+    auto buildIntegers = [&](ArrayRef<int64_t> values, Type element) -> Value {
+      auto type =
+          RankedTensorType::get({static_cast<int64_t>(values.size())}, element);
+      SmallVector<APInt> numbers;
+      for (int64_t value : values)
+        numbers.push_back(
+            APInt(element.getIntOrFloatBitWidth(), value, /*isSigned=*/true));
+      return onnx::ConstantOp::create(*builder, loc, type,
+                                      DenseElementsAttr::get(type, numbers));
+    };
+    Value column = onnx::UnsqueezeOp::create(
+        *builder, loc, RankedTensorType::get(shape, type.getElementType()),
+        ids.value, buildIntegers(rank, builder->getI64Type()));
+    Value numbers = buildIntegers(llvm::to_vector(llvm::seq<int64_t>(0, count)),
+                                  type.getElementType());
+    shape.back() = count;
+    IndexedValue result{onnx::EqualOp::create(
+                            *builder, loc,
+                            RankedTensorType::get(shape, builder->getI1Type()),
+                            column, numbers),
+                        ids.axes};
+    result.axes.push_back({expert});
+    return result;
+  }
+
   bool expandProduct(Term &term, std::vector<Term> &work) {
     std::optional<Product> product = getProduct(tracer, term.main);
     if (!product)
@@ -283,14 +410,15 @@ private:
 
   Tracer &tracer;
   int out;
+  OpBuilder *builder;
   Value root;
 };
 
 } // namespace
 
 std::vector<Term> moe::findTerms(Tracer &tracer, const IndexedValue &result,
-                                 int out) {
-  TermFinder finder(tracer, out);
+                                 int out, OpBuilder *builder) {
+  TermFinder finder(tracer, out, builder);
   finder.find(result);
   return std::move(finder.terms);
 }

@@ -30,9 +30,10 @@ struct Term {
 bool isSumOfRows(Operation *op);
 
 /// The summands of `result`, whose width is counted by `out`. Sums with other
-/// users are left whole.
-std::vector<Term> findTerms(Tracer &tracer, const IndexedValue &result,
-                            int out);
+/// users are left whole. With a builder, factors are distributed over sums, and
+/// selections are sums with masks as factors; masks may have to be built.
+std::vector<Term> findTerms(Tracer &tracer, const IndexedValue &result, int out,
+                            OpBuilder *builder = nullptr);
 
 } // namespace mlir::moe
 

@@ -67,6 +67,19 @@ Value applyKind(LoopBuilder &b, ActivationAttr activation, Value x) {
   }
   case ActivationKind::Identity:
     return x;
+  case ActivationKind::Tanh:
+    return math::TanhOp::create(b, x);
+  case ActivationKind::Sigmoid:
+    return sigmoid(b, x);
+  case ActivationKind::LeakyRelu:
+  case ActivationKind::Elu: {
+    Value low = x;
+    if (activation.getKind() == ActivationKind::Elu)
+      low =
+          arith::SubFOp::create(b, Value(math::ExpOp::create(b, x)), number(1));
+    low = mul(b, number(activation.getAlpha().getValueAsDouble()), low);
+    return b.select(b.isGreater(x, number(0)), x, low);
+  }
   }
   return x;
 }

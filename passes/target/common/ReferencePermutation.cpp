@@ -53,7 +53,9 @@ SmallVector<Value> moe::lowerPermute(PermuteOp op) {
   int64_t slots = cast<RankedTensorType>(ids.getType()).getDimSize(1);
   Value zero = b.index(0), tokens = b.size(ids, 0);
   Value yes = arith::ConstantIntOp::create(b, 1, 1);
-  Value counts = b.filled(b.index(experts + 1), b.i32(0));
+  // What is dropped is sorted behind the last expert.
+  int64_t bins = experts + (op.getDrops() ? 1 : 0);
+  Value counts = b.filled(b.index(bins + 1), b.i32(0));
   // The ids come from the model: look at each before using it as an index.
   Value checked = b.empty({tokens, b.index(slots)}, b.getI32Type());
   State state = b.loop(
@@ -64,6 +66,12 @@ SmallVector<Value> moe::lowerPermute(PermuteOp op) {
               Value inRange = arith::CmpIOp::create(
                   b, arith::CmpIPredicate::ult, id, b.index(experts));
               Value safe = b.select(inRange, id, zero);
+              if (op.getDrops()) {
+                Value isNone = arith::CmpIOp::create(
+                    b, arith::CmpIPredicate::eq, id, b.index(-1));
+                safe = b.select(isNone, b.index(experts), safe);
+                inRange = b.either(inRange, isNone);
+              }
               Value next = arith::AddIOp::create(b, safe, b.index(1));
               Value count =
                   arith::AddIOp::create(b, b.load(inner[0], next), b.i32(1));
@@ -74,7 +82,13 @@ SmallVector<Value> moe::lowerPermute(PermuteOp op) {
       });
   cf::AssertOp::create(
       b, state[2], "expert id outside of [0, " + std::to_string(experts) + ")");
-  return buildPermutation(b, state[1], state[0]);
+  SmallVector<Value> results = buildPermutation(b, state[1], state[0]);
+  if (op.getDrops())
+    results[1] = tensor::ExtractSliceOp::create(
+        b, results[1], ArrayRef<OpFoldResult>{b.getIndexAttr(0)},
+        ArrayRef<OpFoldResult>{b.getIndexAttr(experts + 1)},
+        ArrayRef<OpFoldResult>{b.getIndexAttr(1)});
+  return results;
 }
 
 Value moe::lowerCombine(CombineOp op) {

@@ -35,6 +35,18 @@ public:
     return arith::DivFOp::create(b, x, add(constant(1.0), power));
   }
 
+  Value sigmoid(Value x) {
+    Value power = math::ExpOp::create(b, scale(x, -1.0));
+    return arith::DivFOp::create(b, constant(1.0), add(constant(1.0), power));
+  }
+
+  /// `x` above zero, `factor * low` elsewhere, also for NaN.
+  Value bend(Value x, Value low, double factor) {
+    Value isHigh =
+        arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, constant(0.0));
+    return arith::SelectOp::create(b, isHigh, x, scale(low, factor));
+  }
+
   Value gelu(Value x) {
     Value erf = math::ErfOp::create(b, scale(x, 0.70710678118654752));
     return mul(scale(x, 0.5), add(constant(1.0), erf));
@@ -66,6 +78,17 @@ public:
     }
     case ActivationKind::Identity:
       return x;
+    case ActivationKind::Tanh:
+      return math::TanhOp::create(b, x);
+    case ActivationKind::Sigmoid:
+      return sigmoid(x);
+    case ActivationKind::LeakyRelu:
+      return bend(x, x, activation.getAlpha().getValueAsDouble());
+    case ActivationKind::Elu: {
+      Value power = math::ExpOp::create(b, x);
+      return bend(x, add(power, constant(-1.0)),
+                  activation.getAlpha().getValueAsDouble());
+    }
     }
     llvm_unreachable("unknown activation");
   }

@@ -64,7 +64,7 @@ func.func @unknown_activation(%x: tensor<?x4xf32>, %ids: tensor<?x2xi64>, %weigh
   %x1 = onnx.Unsqueeze(%x, %both) : (tensor<?x4xf32>, tensor<2xi64>) -> tensor<?x1x4x1xf32>
   %g1 = onnx.Gather(%w1, %ids) : (tensor<8x3x4xf32>, tensor<?x2xi64>) -> tensor<?x2x3x4xf32>
   %p1 = onnx.MatMul(%g1, %x1) : (tensor<?x2x3x4xf32>, tensor<?x1x4x1xf32>) -> tensor<?x2x3x1xf32>
-  %h = onnx.Tanh(%p1) : (tensor<?x2x3x1xf32>) -> tensor<?x2x3x1xf32>
+  %h = onnx.Softsign(%p1) : (tensor<?x2x3x1xf32>) -> tensor<?x2x3x1xf32>
   %g2 = onnx.Gather(%w2, %ids) : (tensor<8x4x3xf32>, tensor<?x2xi64>) -> tensor<?x2x4x3xf32>
   %q1 = onnx.MatMul(%g2, %h) : (tensor<?x2x4x3xf32>, tensor<?x2x3x1xf32>) -> tensor<?x2x4x1xf32>
   %q2 = onnx.Squeeze(%q1, %last) : (tensor<?x2x4x1xf32>, tensor<1xi64>) -> tensor<?x2x4xf32>

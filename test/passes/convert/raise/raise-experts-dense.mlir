@@ -47,9 +47,10 @@ func.func @two_experts(%x: tensor<?x4xf32>, %ids: tensor<?x1xi64>, %w: tensor<?x
 
 // -----
 
-// Tests that a sum in which an expert comes twice stays as it is.
+// Tests that a sum in which an expert comes twice has a weight for each.
 // CHECK-LABEL: func.func @same_expert_twice(
-// CHECK-NOT:     moe.experts
+// CHECK:         %[[R:.*]] = moe.assign %{{.*}}, %{{.*}} {drops} : tensor<?x2xi64>, tensor<?x2xf32> -> <?x2 of 2>
+// CHECK:         moe.experts %{{.*}}, %[[R]] up(%{{.*}} : tensor<2x4x3xf32>)
 func.func @same_expert_twice(%x: tensor<?x4xf32>, %ids: tensor<?x1xi64>, %w: tensor<?x1xf32>) -> tensor<?x4xf32> {
   %last = onnx.Constant() {value = dense<-1> : tensor<1xi64>} : () -> tensor<1xi64>
   %e0 = onnx.Constant() {value = dense<0> : tensor<i64>} : () -> tensor<i64>

@@ -29,12 +29,14 @@ func.func @scattered_weights(%x: tensor<?x4xf32>, %z: tensor<?x2xf32>) -> tensor
 
 // -----
 
-// Weights that nothing chose are those of all experts.
+// Weights that nothing chose are those of all experts; those that are zero are dropped.
 // CHECK-LABEL: func @dense_mixture
 // CHECK-SAME: (%[[X:[a-z0-9]*]]: tensor<?x4xf32>, %[[G:[a-z0-9]*]]: tensor<?x2xf32>)
 func.func @dense_mixture(%x: tensor<?x4xf32>, %gates: tensor<?x2xf32>) -> tensor<?x4xf32> {
   // CHECK: %[[ALL:.*]] = onnx.Expand
-  // CHECK: %[[R:.*]] = moe.assign %[[ALL]], %[[G]] : tensor<?x2xi64>, tensor<?x2xf32> -> <?x2 of 2>
+  // CHECK: %[[NONE:.*]] = onnx.Equal(%[[G]]
+  // CHECK: %[[IDS:.*]] = onnx.Where(%[[NONE]], %{{.*}}, %[[ALL]])
+  // CHECK: %[[R:.*]] = moe.assign %[[IDS]], %[[G]] {drops} : tensor<?x2xi64>, tensor<?x2xf32> -> <?x2 of 2>
   // CHECK: moe.experts %[[X]], %[[R]]
   // CHECK-NOT: onnx.Einsum
   %w1 = moe.weight "w1" [#moe.view<"m", offset = 0, element = f32, strides = [12, 3, 1]>] : tensor<2x4x3xf32>

@@ -27,6 +27,17 @@ func.func @permute(%ids: tensor<?x2xi64>) -> (tensor<?xi32>, tensor<9xi32>) {
   return %rows, %offsets : tensor<?xi32>, tensor<9xi32>
 }
 
+// Tests that slots without an expert have a bin of their own behind the last expert, which the offsets do not show.
+
+// CHECK-LABEL: func @permute_dropped
+func.func @permute_dropped(%ids: tensor<?x2xi64>) -> (tensor<?xi32>, tensor<9xi32>) {
+  // CHECK: %[[NONE:.*]] = arith.constant -1 : index
+  // CHECK: arith.cmpi eq, %{{.*}}, %[[NONE]]
+  // CHECK: tensor.extract_slice %{{.*}}[0] [9] [1] : tensor<10xi32> to tensor<9xi32>
+  %rows, %offsets = moe.permute %ids {drops, experts = 8} : tensor<?x2xi64> -> tensor<?xi32>, tensor<9xi32>
+  return %rows, %offsets : tensor<?xi32>, tensor<9xi32>
+}
+
 // Tests that the operations of level 2 and the shared expert have loops.
 
 // CHECK-LABEL: func @level_2
