@@ -146,17 +146,17 @@ family("llama4-experts", "Llama 4", "Llama4ForCausalLM", "sigmoid of the best lo
             moe_layers=[1], no_rope_layers=[1, 0], attention_chunk_size=8), experts=None, form="densebmm")
 family("glm_moe_dsa-bmm", "GLM 5.1", "GlmMoeDsaForCausalLM", "sigmoid + bias, top 3, normalised; sparse attention by an indexer",
        dict(DEEPSEEK, n_group=1, topk_group=1, index_topk=4, index_n_heads=2, index_head_dim=8,
-            mlp_layer_types=["dense", "sparse"]))
+            mlp_layer_types=["dense", "sparse"]), length=7)
 family("qwen3_next-bmm", "Qwen3-Next", "Qwen3NextForCausalLM",
        "softmax, top 2, renormalised; gated shared expert; gated delta net",
        dict(linear_conv_kernel_dim=4, linear_key_head_dim=8, linear_value_head_dim=8, linear_num_key_heads=1,
             linear_num_value_heads=2, intermediate_size=20, moe_intermediate_size=12, shared_expert_intermediate_size=12,
-            num_experts=6, num_experts_per_tok=2, head_dim=8, layer_types=["linear_attention", "full_attention"]))
+            num_experts=6, num_experts_per_tok=2, head_dim=8, layer_types=["linear_attention", "full_attention"]), length=7)
 family("qwen3_5_moe-bmm", "Qwen3.5-MoE", "Qwen3_5MoeForCausalLM",
        "softmax, top 2, renormalised; gated shared expert; gated delta net",
        dict(linear_conv_kernel_dim=4, linear_key_head_dim=8, linear_value_head_dim=8, linear_num_key_heads=1,
             linear_num_value_heads=2, moe_intermediate_size=12, shared_expert_intermediate_size=12, num_experts=6,
-            num_experts_per_tok=2, head_dim=8, layer_types=["linear_attention", "full_attention"]))
+            num_experts_per_tok=2, head_dim=8, layer_types=["linear_attention", "full_attention"]), length=7)
 family("flex_olmo-bmm", "FlexOlmo", "FlexOlmoForCausalLM", "softmax, top 5 of 7, not renormalised",
        dict(intermediate_size=12, num_experts=7, num_experts_per_tok=5))
 family("openai_privacy_filter-bmm", "OpenAI privacy filter", "OpenAIPrivacyFilterForTokenClassification",
@@ -177,7 +177,7 @@ family("dots1-bmm", "dots.llm1", "Dots1ForCausalLM", "sigmoid + bias, top 2, nor
             head_dim=8, first_k_dense_replace=1, routed_scaling_factor=2.5, n_group=1, topk_group=1, norm_topk_prob=True))
 family("kimi_linear-bmm", "Kimi Linear", "KimiLinearForCausalLM", "sigmoid + bias, top 3, normalised; delta attention",
        dict(DEEPSEEK, num_local_experts=8, linear_head_dim=8, linear_num_heads=2,
-            q_lora_rank=None))
+            q_lora_rank=None), length=7)
 family("exaone_moe-bmm", "EXAONE MoE", "ExaoneMoeForCausalLM", "sigmoid + bias, groups, top 2, normalised",
        dict(intermediate_size=20, moe_intermediate_size=12, num_experts=6, num_experts_per_tok=2, head_dim=8))
 family("solar_open-bmm", "Solar Open", "SolarOpenForCausalLM", "sigmoid + bias, top 2, normalised; shared expert",
@@ -188,7 +188,7 @@ family("nemotron_h-bmm", "Nemotron-H", "NemotronHForCausalLM", "sigmoid + bias, 
             mamba_num_heads=4, mamba_head_dim=8, ssm_state_size=8, n_groups=1), form="bmm")
 family("minimax-bmm", "MiniMax-Text-01", "MiniMaxForCausalLM", "softmax, top 2, renormalised; lightning attention",
        dict(intermediate_size=12, num_local_experts=6, num_experts_per_tok=2, head_dim=8, block_size=8,
-            layer_types=["linear_attention", "full_attention"]))
+            layer_types=["linear_attention", "full_attention"]), length=7)
 family("hy_v3-bmm", "Hunyuan V3", "HYV3ForCausalLM", "sigmoid + bias, top 2, normalised, scaled; shared expert",
        dict(intermediate_size=20, moe_intermediate_size=12, num_experts=6, num_experts_per_tok=2, head_dim=8,
             mlp_layer_types=["dense", "sparse"]))
@@ -215,4 +215,4 @@ family("mimo_v2_flash-bmm", "MiMo V2 Flash", "MiMoV2FlashForCausalLM", "sigmoid 
 family("bailing_hybrid-bmm", "Bailing hybrid", "BailingHybridForCausalLM", "sigmoid + bias, groups, top 2, normalised",
        dict(**MULTI_LATENT, num_local_experts=8, n_group=4,
             topk_group=2, num_experts_per_tok=2, layer_group_size=2, first_k_dense_replace=1, intermediate_size=20,
-            moe_intermediate_size=12))
+            moe_intermediate_size=12), length=7)

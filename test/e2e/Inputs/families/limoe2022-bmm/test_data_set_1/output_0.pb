@@ -1,0 +1,2 @@
+B
+similarityJ‰)Ì¾

@@ -1,0 +1,1 @@
+BtimestepJכנצB¯₪הB 9לC
