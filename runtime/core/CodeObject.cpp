@@ -15,20 +15,11 @@
 
 using namespace moert;
 
-namespace {
-/// A file in memory, closed at the end of the scope.
-struct MemoryFile {
-  int descriptor = -1;
-  ~MemoryFile() {
-    if (descriptor >= 0)
-      close(descriptor);
-  }
-};
-} // namespace
-
 CodeObject::~CodeObject() {
   if (handle)
     dlclose(handle);
+  if (descriptor >= 0)
+    close(descriptor);
 }
 
 static Status writeAll(int descriptor, const std::string &bytes,
@@ -55,20 +46,21 @@ Status CodeObject::resolve(const std::string &name, const char *symbol,
 
 Status CodeObject::load(const std::string &name, const std::string &elf,
                         const MoertHost *host, const unsigned char *weights) {
-  MemoryFile file;
-  file.descriptor =
+  // It stays open as long as the code is loaded: the path below has its number,
+  // and for a path that it has seen, dlopen returns what it loaded before.
+  descriptor =
       memfd_create(("moe " + name).c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (file.descriptor < 0)
+  if (descriptor < 0)
     return systemError("create memory for code object", name);
-  Status status = writeAll(file.descriptor, elf, name);
+  Status status = writeAll(descriptor, elf, name);
   if (!status.ok())
     return status;
   // What was checked is what runs.
-  if (fcntl(file.descriptor, F_ADD_SEALS,
+  if (fcntl(descriptor, F_ADD_SEALS,
             F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
     return systemError("seal the memory of code object", name);
 
-  std::string path = "/proc/self/fd/" + std::to_string(file.descriptor);
+  std::string path = "/proc/self/fd/" + std::to_string(descriptor);
   handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
     const char *reason = dlerror();

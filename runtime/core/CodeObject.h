@@ -36,6 +36,8 @@ private:
   Status resolve(const std::string &name, const char *symbol, void *&address);
 
   void *handle = nullptr;
+  /// The file in memory behind the handle.
+  int descriptor = -1;
   Main main = nullptr;
 };
 

@@ -108,6 +108,31 @@ TEST_F(SessionTest, Run) {
   program = nullptr;
 }
 
+// Tests that programs that are open at the same time do not share code or
+// weights.
+TEST_F(SessionTest, TwoPrograms) {
+  open();
+  std::vector<SectionContents> sections = makeSections();
+  float weight = 2.0f;
+  std::memcpy(sections.back().bytes.data(), &weight, sizeof(weight));
+  std::string otherPath = folder.file("other.moe");
+  ASSERT_TRUE(writeArtifact(otherPath, sections).ok());
+  moe_program_t *otherProgram = nullptr;
+  moe_session_t *other = nullptr;
+  ASSERT_EQ(moe_program_open(otherPath.c_str(), nullptr, &otherProgram), MOE_OK)
+      << moe_error_message();
+  ASSERT_EQ(moe_session_create(otherProgram, nullptr, &other), MOE_OK)
+      << moe_error_message();
+  ASSERT_EQ(run(Plain), MOE_OK) << moe_error_message();
+  expectOutput(session);
+  ASSERT_EQ(run(other, Plain), MOE_OK) << moe_error_message();
+  moe_tensor_t y;
+  ASSERT_EQ(moe_session_output(other, 0, &y), MOE_OK);
+  EXPECT_EQ(static_cast<const float *>(y.data)[0], 2 * x[0] + weight);
+  moe_session_destroy(other);
+  moe_program_close(otherProgram);
+}
+
 // Tests that outputs with gaps are made row-major, that an output may be an
 // input of the run, and that one may be empty.
 TEST_F(SessionTest, UnusualOutputs) {
