@@ -76,6 +76,40 @@ struct DestinationModel
   }
 };
 
+/// The region reads the tensors that it captures; they become buffers when its
+/// own operations do.
+struct AttentionModel
+    : public DstBufferizableOpInterfaceExternalModel<AttentionModel,
+                                                     kern::AttentionOp> {
+  bool bufferizesToMemoryRead(Operation *op, OpOperand &operand,
+                              const AnalysisState &) const {
+    return !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
+  }
+
+  LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
+                          const BufferizationOptions &options,
+                          BufferizationState &state) const {
+    auto attention = cast<kern::AttentionOp>(op);
+    if (!attention.hasPureTensorSemantics())
+      return success();
+    rewriter.setInsertionPoint(op);
+    SmallVector<Value> buffers;
+    for (Value operand : op->getOperands()) {
+      FailureOr<Value> buffer = getBuffer(rewriter, operand, options, state);
+      if (failed(buffer))
+        return failure();
+      buffers.push_back(*buffer);
+    }
+    auto lowered = kern::AttentionOp::create(
+        rewriter, op->getLoc(), TypeRange(), buffers[0], buffers[1], buffers[2],
+        buffers[3], attention.getIndexingMaps(), attention.getMaskedIsZero());
+    rewriter.inlineRegionBefore(attention.getScore(), lowered.getScore(),
+                                lowered.getScore().end());
+    replaceOpWithBufferizedValues(rewriter, op, lowered.getInit());
+    return success();
+  }
+};
+
 template <typename... Ops> void attachDestinationModels(MLIRContext &context) {
   (Ops::template attachInterface<DestinationModel<Ops>>(context), ...);
 }
@@ -86,6 +120,7 @@ void kern::registerBufferizableOpInterfaceExternalModels(
     DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, kern::KernDialect *) {
     kern::WeightOp::attachInterface<WeightModel>(*context);
+    kern::AttentionOp::attachInterface<AttentionModel>(*context);
     attachDestinationModels<kern::PackOp, kern::PanelGemmOp,
                             kern::ExpertsHiddenOp, kern::ExpertsCombineOp>(
         *context);

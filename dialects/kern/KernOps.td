@@ -5,6 +5,7 @@
 
 include "mlir/IR/CommonTypeConstraints.td"
 include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "dialects/moe/MoEAttributes.td"
@@ -22,6 +23,7 @@ def Kern_Panels : Kern_Array<Kern_Float, [4, 5]>;
 def Kern_Rows : Kern_Array<Kern_Float, [2]>;
 def Kern_Results : Kern_Array<F32, [2, 3]>;
 def Kern_Index : Kern_Array<I32, [1]>;
+def Kern_Heads : AnyTypeOf<[RankedTensorOf<[F32, F16, BF16]>, MemRefOf<[F32, F16, BF16]>]>;
 
 /// Writes its result into `init`, a tensor or a buffer.
 class Kern_DestinationOp<string mnemonic, list<Trait> traits = []>
@@ -190,6 +192,89 @@ def Kern_ExpertsCombineOp : Kern_DestinationOp<"experts_combine", [AttrSizedOper
     (`weights` `(` $weights^ `:` type($weights) `)`)? `outs` `(` $init `:` type($init) `)` attr-dict
     `:` type($h) `,` type($rows) `,` type($offsets) `,` type($panels) (`->` type($results)^)?
   }];
+}
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+def Kern_AttentionOp : Kern_DestinationOp<"attention", [RecursiveMemoryEffects]> {
+  let summary = "softmax of changed products of queries and keys, times values, without the scores in memory";
+  let description = [{
+    `indexing_maps` say for `query`, `key`, `value` and `init` which dimension of the iteration space each of their
+    dimensions is, as those of `linalg.generic` do. Where a dimension occurs says what it is:
+
+    | class | query | key | value | init | for example |
+    |---|---|---|---|---|---|
+    | batch | x | x | x | x | entry of the batch, group of heads that share keys and values |
+    | row | x | | | x | head within such a group, position of the query |
+    | key | | x | x | | position of the key |
+    | depth | x | x | | | what the products sum over |
+    | column | | | x | x | entry of a value |
+
+    With `p[row, key] = sum over depth of query * key`, in f32, and `x[row, key] = score(p, batch.., row.., key)`:
+    `init[row, column] = sum over key of w[row, key] * value[key, column]`, where `w` is the softmax of `x` over the
+    keys. `score` may yield a second number, the sink: it takes part in the softmax like the score of one more key whose
+    value is zero. It may read `score`'s indices, but neither the product nor the key.
+
+    The order of all sums depends on the positions of the keys alone: the result of a row does not depend on the other
+    rows. A key with weight zero may be left out, so its value does not matter even where it is not finite. A row whose
+    scores are all negative infinity, the sink included, gives NaN as the softmax does, or zero with `masked_is_zero`;
+    without any key the result is zero.
+
+    **Constraints**
+    - (C1) The maps are projected permutations of one iteration space; a result may be the constant 0.
+    - (C2) Each dimension belongs to one of the classes; there is one key, one depth and one column dimension.
+    - (C3) Extents of one dimension agree; those of depth and columns are static.
+    - (C4) `score` takes f32 and one index for each batch, row and key dimension, in the order of the iteration space,
+      and yields one or two f32.
+
+    Example: grouped heads, causal.
+    ```mlir
+    %y = kern.attention ins(%q, %k, %v : tensor<?x2x4x64xf32>, tensor<2x?x64xf32>, tensor<2x?x64xf32>)
+           outs(%init : tensor<?x2x4x64xf32>)
+           {indexing_maps = [affine_map<(g, r, s, t, d, e) -> (s, g, r, d)>, affine_map<(g, r, s, t, d, e) -> (g, t, d)>,
+                             affine_map<(g, r, s, t, d, e) -> (g, t, e)>, affine_map<(g, r, s, t, d, e) -> (s, g, r, e)>]}
+           score {
+    ^bb0(%p: f32, %g: index, %r: index, %s: index, %t: index):
+      %scale = arith.constant 0.125 : f32
+      %least = arith.constant 0xFF800000 : f32
+      %scaled = arith.mulf %p, %scale : f32
+      %seen = arith.cmpi sle, %t, %s : index
+      %x = arith.select %seen, %scaled, %least : f32
+      kern.yield %x : f32
+    } -> tensor<?x2x4x64xf32>
+    ```
+  }];
+  let arguments = (ins Kern_Heads:$query, Kern_Heads:$key, Kern_Heads:$value, Kern_Heads:$init,
+                       AffineMapArrayAttr:$indexing_maps, UnitAttr:$masked_is_zero);
+  let regions = (region SizedRegion<1>:$score);
+  let assemblyFormat = [{
+    `ins` `(` $query `,` $key `,` $value `:` type($query) `,` type($key) `,` type($value) `)`
+    `outs` `(` $init `:` type($init) `)` attr-dict `score` $score (`->` type($results)^)?
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getInitMutable(); }
+    /// The dimensions of the iteration space by class.
+    AttentionDims getDims();
+    /// The map of operand `i`.
+    ::mlir::AffineMap getMap(unsigned i) {
+      return ::llvm::cast<::mlir::AffineMapAttr>(getIndexingMaps()[i]).getValue();
+    }
+    /// The sink that `score` yields, or null.
+    ::mlir::Value getSink();
+  }];
+  let hasRegionVerifier = 1;
+}
+
+def Kern_YieldOp : Kern_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["AttentionOp"]>]> {
+  let summary = "ends the region of an attention";
+  let description = [{
+    Example: see `kern.attention`.
+  }];
+  let arguments = (ins Variadic<F32>:$values);
+  let hasVerifier = 0;
+  let assemblyFormat = "$values attr-dict `:` type($values)";
 }
 
 #endif // DIALECTS_KERN_KERNOPS_TD

@@ -81,6 +81,70 @@ def ExposeRouting : Pass<"moe-expose-routing", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::moe::MoEDialect"];
 }
 
+def FuseAttention : Pass<"moe-fuse-attention"> {
+  let summary = "turns softmax of products of queries and keys, times values, into one operation";
+  let description = [{
+    Looks from each product of matrices back through element-wise operations, reductions and reshapes: where one element
+    of its left operand is a softmax over the inner dimension and the scores come from one other product, both products
+    and all between them become a `kern.attention`. Scales, masks that are added or select, soft caps, windows and sinks
+    are the region of the operation; queries, keys and values are read before transpositions, repetitions for groups of
+    heads and widening conversions, and the result is written behind transpositions and a narrowing conversion.
+
+    Numbers between the products are f32 unless the model converts scores; probabilities and sums are not rounded to a
+    narrower type, and a factor on queries or keys is applied to the product. What is left of the old operations goes
+    with the next canonicalisation.
+
+    *Guarantees*: values of dimensions are followed by what reshapes say about them, so that heads, groups and positions
+    are told apart in every order of dimensions; otherwise a *missed* remark says what was expected.
+
+    ```mlir
+    func.func @attention(%q: tensor<?x64xf32>, %k: tensor<64x?xf32>, %v: tensor<?x32xf32>, %s: tensor<?x?xf32>,
+                         %r: tensor<?xf32>, %y: tensor<?x32xf32>) -> tensor<?x32xf32> {
+      %zero = arith.constant 0.0 : f32
+      %least = arith.constant 0xFF800000 : f32
+      %s0 = linalg.fill ins(%zero : f32) outs(%s : tensor<?x?xf32>) -> tensor<?x?xf32>
+      %p = linalg.matmul ins(%q, %k : tensor<?x64xf32>, tensor<64x?xf32>) outs(%s0 : tensor<?x?xf32>) -> tensor<?x?xf32>
+      %r0 = linalg.fill ins(%least : f32) outs(%r : tensor<?xf32>) -> tensor<?xf32>
+      %max = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>],
+                             iterator_types = ["parallel", "reduction"]}
+          ins(%p : tensor<?x?xf32>) outs(%r0 : tensor<?xf32>) {
+      ^bb0(%x: f32, %m: f32):
+        %n = arith.maximumf %x, %m : f32
+        linalg.yield %n : f32
+      } -> tensor<?xf32>
+      %e = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>,
+                                            affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+          ins(%p, %max : tensor<?x?xf32>, tensor<?xf32>) outs(%s : tensor<?x?xf32>) {
+      ^bb0(%x: f32, %m: f32, %o: f32):
+        %d = arith.subf %x, %m : f32
+        %n = math.exp %d : f32
+        linalg.yield %n : f32
+      } -> tensor<?x?xf32>
+      %r1 = linalg.fill ins(%zero : f32) outs(%r : tensor<?xf32>) -> tensor<?xf32>
+      %sum = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>],
+                             iterator_types = ["parallel", "reduction"]}
+          ins(%e : tensor<?x?xf32>) outs(%r1 : tensor<?xf32>) {
+      ^bb0(%x: f32, %m: f32):
+        %n = arith.addf %x, %m : f32
+        linalg.yield %n : f32
+      } -> tensor<?xf32>
+      %w = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>,
+                                            affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+          ins(%e, %sum : tensor<?x?xf32>, tensor<?xf32>) outs(%s : tensor<?x?xf32>) {
+      ^bb0(%x: f32, %m: f32, %o: f32):
+        %n = arith.divf %x, %m : f32
+        linalg.yield %n : f32
+      } -> tensor<?x?xf32>
+      %y0 = linalg.fill ins(%zero : f32) outs(%y : tensor<?x32xf32>) -> tensor<?x32xf32>
+      %z = linalg.matmul ins(%w, %v : tensor<?x?xf32>, tensor<?x32xf32>) outs(%y0 : tensor<?x32xf32>) -> tensor<?x32xf32>
+      return %z : tensor<?x32xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::kern::KernDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def FuseElementwise : Pass<"moe-fuse-elementwise"> {
   let summary = "makes one loop nest of each chain of element-wise operations";
   let description = [{

@@ -8,6 +8,7 @@
 #include "passes/fuse/Passes.h"
 
 #include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
@@ -17,6 +18,10 @@ void moe::buildFusePipeline(OpPassManager &manager) {
   manager.addPass(createFuseExperts());
   manager.addPass(createVerifyFused());
 
+  manager.addPass(createFuseAttention());
+  // Extents must not keep alive what has been fused away.
+  manager.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
+  manager.addPass(createCanonicalizerPass());
   // Element-wise chains become one loop nest each.
   manager.addPass(createFuseElementwise());
   manager.addPass(createCanonicalizerPass());

@@ -23,11 +23,14 @@ using namespace mlir::moe;
 namespace {
 
 struct LowerReference : public moe::impl::LowerReferenceBase<LowerReference> {
+  using LowerReferenceBase::LowerReferenceBase;
+
   void runOnOperation() override {
     SmallVector<Operation *> ops;
     getOperation()->walk([&](Operation *op) {
       if (isa<RoutePermuteOp, PermuteOp, GroupedMatmulOp, CombineOp, SharedOp,
-              FusedFFNOp>(op))
+              FusedFFNOp>(op) ||
+          (attention && isa<kern::AttentionOp>(op)))
         ops.push_back(op);
     });
     for (Operation *op : ops) {
@@ -47,7 +50,8 @@ struct LowerReference : public moe::impl::LowerReferenceBase<LowerReference> {
         .Case([](GroupedMatmulOp op) { return Values{lowerGroupedMatmul(op)}; })
         .Case([](CombineOp op) { return Values{lowerCombine(op)}; })
         .Case([](SharedOp op) { return Values{lowerShared(op)}; })
-        .Case([](FusedFFNOp op) { return Values{lowerFusedFFN(op)}; });
+        .Case([](FusedFFNOp op) { return Values{lowerFusedFFN(op)}; })
+        .Case([](kern::AttentionOp op) { return Values{lowerAttention(op)}; });
   }
 
   /// The loops know extents better or worse than the operation says, and ids

@@ -344,6 +344,9 @@ private:
 
 /// Whether all the work of `loop` is known to be less than one task.
 bool isSmall(scf::ParallelOp loop) {
+  // Its stack buffers go with the frame of the task.
+  if (!loop.getBody()->getOps<memref::AllocaOp>().empty())
+    return false;
   int64_t work = estimateWork(loop.getRegion());
   for (auto [lower, upper, step] : llvm::zip_equal(
            loop.getLowerBound(), loop.getUpperBound(), loop.getStep())) {

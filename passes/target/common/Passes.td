@@ -28,6 +28,8 @@ def LowerReference : Pass<"moe-lower-reference"> {
     }
     ```
   }];
+  let options = [Option<"attention", "attention", "bool", /*default=*/"false",
+                        "lower kern.attention too, for which every target has a faster way">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::bufferization::BufferizationDialect",
                            "::mlir::cf::ControlFlowDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",

@@ -8,6 +8,7 @@
 #ifndef PASSES_TARGET_COMMON_REFERENCE_H
 #define PASSES_TARGET_COMMON_REFERENCE_H
 
+#include "dialects/kern/KernDialect.h"
 #include "dialects/moe/MoEDialect.h"
 #include "passes/target/common/LoopBuilder.h"
 
@@ -21,6 +22,7 @@ Value lowerGroupedMatmul(GroupedMatmulOp op);
 Value lowerCombine(CombineOp op);
 Value lowerShared(SharedOp op);
 Value lowerFusedFFN(FusedFFNOp op);
+Value lowerAttention(kern::AttentionOp op);
 
 /// The prefix sums of `counts` (E + 1 entries, entry e + 1 counts expert e) and
 /// the assignments in the order of experts.

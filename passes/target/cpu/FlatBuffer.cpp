@@ -55,6 +55,8 @@ void BufferScope::close() {
     emitCopy(copy, result);
   for (Value copy : copies)
     memref::DeallocOp::create(b, copy);
+  results.clear();
+  copies.clear();
 }
 
 Value BufferScope::allocate(Value size, Type element) {

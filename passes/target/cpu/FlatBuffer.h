@@ -41,6 +41,9 @@ public:
   /// A buffer that is read and written.
   FlatBuffer flattenResult(Value buffer);
 
+  /// A buffer as it is, whatever its strides are.
+  FlatBuffer describe(Value buffer);
+
   /// A buffer of `size` elements for the time of the operation.
   Value allocate(Value size, Type element);
 
@@ -50,7 +53,6 @@ public:
 private:
   Value makeCopy(Value buffer);
   Value allocateRows(Value like, Type element);
-  FlatBuffer describe(Value buffer);
   void emitCopy(Value from, Value to);
 
   KernelBuilder &b;

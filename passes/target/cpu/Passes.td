@@ -52,4 +52,37 @@ def LowerKernToVector : Pass<"kern-lower-to-vector", "::mlir::ModuleOp"> {
                            "::mlir::vector::VectorDialect"];
 }
 
+def LowerAttention : Pass<"kern-lower-attention", "::mlir::ModuleOp"> {
+  let summary = "turns attention into parallel loops over blocks of queries and keys";
+  let description = [{
+    A task takes up to 64 rows of queries (positions, and the heads that share keys and values) and goes through the
+    keys in blocks: products with the turned keys, the region of the operation, powers, weighted values, and the sum with
+    what came before, scaled to the greatest score so far. With few rows each block of keys is a task, and the blocks are
+    joined afterwards: the same arithmetic, so the bits of a row do not depend on it. Blocks begin at multiples of
+    a number of keys that depends on the head sizes alone (128 for 128). Blocks that no row of the task sees, by what
+    the region compares the key with, are left out.
+
+    Keys and values are read where they are; values are copied, as f32, only if they are narrow or no multiple of 16
+    wide. The scratch memory of a task, about 200 KiB for heads of 128, lies on the stack.
+
+    *Preconditions*: bufferized.
+    *Guarantees*: no `kern.attention` is left.
+
+    ```mlir
+    func.func @main(%q: memref<?x8xf32>, %k: memref<?x8xf32>, %v: memref<?x4xf32>, %y: memref<?x4xf32>) {
+      kern.attention ins(%q, %k, %v : memref<?x8xf32>, memref<?x8xf32>, memref<?x4xf32>) outs(%y : memref<?x4xf32>)
+        {indexing_maps = [affine_map<(s, t, d, e) -> (s, d)>, affine_map<(s, t, d, e) -> (t, d)>,
+                          affine_map<(s, t, d, e) -> (t, e)>, affine_map<(s, t, d, e) -> (s, e)>]} score {
+      ^bb0(%p: f32, %s: index, %t: index):
+        kern.yield %p : f32
+      }
+      return
+    }
+    ```
+  }];
+  let options = [Option<"isa", "isa", "std::string", /*default=*/"\"x86-64-v3\"", "instruction set level">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::math::MathDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
 #endif // PASSES_TARGET_CPU_PASSES_TD

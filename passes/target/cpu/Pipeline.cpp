@@ -14,6 +14,9 @@ void moe::buildCPULowerPipeline(OpPassManager &manager) {
 }
 
 void moe::buildCPUTargetPipeline(OpPassManager &manager, StringRef isa) {
+  LowerAttentionOptions attention;
+  attention.isa = isa.str();
+  manager.addPass(createLowerAttention(attention));
   LowerKernToVectorOptions options;
   options.isa = isa.str();
   manager.addPass(createLowerKernToVector(options));
