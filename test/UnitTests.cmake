@@ -33,6 +33,7 @@ add_executable(emulated-tests
   runtime/device/emulated/ArithmeticTest.cpp
   runtime/device/emulated/CheckTest.cpp
   runtime/device/emulated/ExecutionTest.cpp
+  runtime/device/emulated/MatrixTest.cpp
   runtime/device/emulated/StreamTest.cpp)
 target_compile_definitions(emulated-tests PRIVATE MOE_TEST_LLC="${MOEC_LLC}")
 target_link_libraries(emulated-tests PRIVATE moert-emulated GTest::gtest_main)

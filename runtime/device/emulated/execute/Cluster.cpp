@@ -282,5 +282,10 @@ bool Cluster::run(uint64_t numInstructions) {
     return false;
   while (!pending.empty())
     completeOne();
+  for (Cta &cta : ctas)
+    for (Warp &warp : cta.warps) {
+      completeCopies(warp, kAllLanes, 0, true);
+      completeStores(warp, kAllLanes, 0, true);
+    }
   return true;
 }

@@ -13,9 +13,9 @@
 using namespace emulated;
 
 static const char *describe(Access access) {
-  return access == Access::Read    ? "reads"
-         : access == Access::Write ? "writes"
-                                   : "updates";
+  return access == Access::Read     ? "reads"
+         : access == Access::Atomic ? "updates"
+                                    : "writes";
 }
 
 static std::string toHex(uint64_t value) {

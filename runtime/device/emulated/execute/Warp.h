@@ -10,6 +10,7 @@
 
 #include "runtime/device/emulated/execute/Launch.h"
 
+#include <array>
 #include <deque>
 #include <random>
 #include <unordered_map>
@@ -61,11 +62,26 @@ struct CallFrame {
 struct PendingCopy {
   uint8_t *destination;
   const uint8_t *source;
-  uint32_t sharedOffset;
   uint16_t size, sourceSize;
   uint8_t lane;
   uint32_t group;
+  bool isPerformed;
   const Instruction *instruction;
+};
+
+/// A bulk copy out of shared memory that is not complete.
+struct PendingStore {
+  unsigned lane;
+  uint32_t group;
+  std::function<void()> perform;
+};
+
+/// A wgmma that is not complete.
+struct PendingWgmma {
+  const Instruction *instruction;
+  uint64_t a, b;
+  bool isAccumulating;
+  uint32_t group;
 };
 
 struct Warp : Lanes {
@@ -83,6 +99,11 @@ struct Warp : Lanes {
   uint8_t *local = nullptr;
   std::vector<PendingCopy> copies;
   uint32_t copyGroup[kWarpSize] = {};
+  std::vector<PendingWgmma> wgmmas;
+  uint32_t wgmmaGroup = 0;
+  bool isWgmmaFenced = false;
+  std::vector<PendingStore> stores;
+  uint32_t storeGroup[kWarpSize] = {};
   uint64_t numInstructions = 0;
   /// Lanes between their arrival and their wait at the cluster's barrier, and
   /// its phase then.
@@ -133,6 +154,8 @@ struct Cta {
   std::unordered_map<uint32_t, Mbarrier> mbarriers;
   std::vector<uint32_t> tensorMemory;
   uint32_t tensorColumns = 0;
+  /// Products of tcgen05 since the last commit.
+  std::vector<std::function<void()>> tensorWork;
   Checker *checker = nullptr;
 
   /// The bytes at an address of the shared window, or null.
@@ -193,7 +216,13 @@ void releaseClusterBarrier(Cluster &cluster);
 
 /// Gives the pointers of the active lanes to `size` bytes each, after the
 /// checks. A pointer of an inactive lane is null.
-enum class Access : uint8_t { Read, Write, Atomic };
+enum class Access : uint8_t {
+  Read,
+  Write,
+  Atomic,
+  /// A write that takes place later.
+  Async,
+};
 void resolve(Warp &warp, const Instruction &instruction,
              const AddressOperand &address, uint32_t mask, unsigned size,
              Access access, uint8_t **pointers);
@@ -204,6 +233,20 @@ void computeAddresses(const Warp &warp, const AddressOperand &address,
 /// generic or not.
 Cta &locateShared(Warp &warp, const Instruction &instruction, unsigned lane,
                   uint64_t address, uint32_t &offset);
+
+/// The mbarrier at an address; the lane fails if there is none.
+Mbarrier &findMbarrier(Warp &warp, const Instruction &instruction,
+                       unsigned lane, uint64_t address, Cta *&cta,
+                       uint32_t &offset);
+/// Begins the next phase if nothing is awaited.
+void completePhase(Cta &cta, uint32_t offset, Mbarrier &barrier);
+/// Completes copies of cp.async by the lanes in `mask`: all but those of the
+/// last `numLeft` groups, or really all.
+void completeCopies(Warp &warp, uint32_t mask, uint32_t numLeft, bool isAll);
+/// The same for bulk copies to global memory.
+void completeStores(Warp &warp, uint32_t mask, uint32_t numLeft, bool isAll);
+/// The value of an element of a matrix.
+float decodeElement(Type type, uint32_t bits);
 
 } // namespace emulated
 

@@ -7,6 +7,8 @@
 
 #include "runtime/device/emulated/program/Decoder.h"
 
+#include <algorithm>
+
 using namespace emulated;
 
 void Decoder::decodeBinary() {
@@ -19,12 +21,32 @@ void Decoder::decodeBinary() {
   decodeFloatModifiers();
   if (has("xorsign") && has("abs"))
     instruction.flags |= kXorSignAbs;
-  addResult(toRegister(getOperand(0)));
-  addOperand(toValue(getOperand(1), type));
-  addOperand(toValue(getOperand(2), type));
-  if (getNumOperands() > 3)
+  Operation operation = kOperations.at(statement->opcode[0]);
+  bool isMinMax = operation == Operation::Min || operation == Operation::Max;
+  if (getNumOperands() != 3 && !(isMinMax && getNumOperands() == 4))
     fail("expected two operands");
-  finish(kOperations.at(statement->opcode[0]));
+  Operand result = toRegister(getOperand(0));
+  std::vector<Operand> values;
+  for (unsigned i = 1; i < getNumOperands(); ++i)
+    values.push_back(toValue(getOperand(i), type));
+  // The least or greatest of three takes two instructions; the first one reads
+  // what is overwritten.
+  std::partition(values.begin(), values.end(), [&](const Operand &value) {
+    return isMinMax && value.bank == 0 && value.offset == result.offset;
+  });
+  Instruction first = instruction;
+  addResult(result);
+  addOperand(values[0]);
+  addOperand(values[1]);
+  finish(operation);
+  if (values.size() == 2)
+    return;
+  instruction.flags = first.flags;
+  instruction.floatControl = first.floatControl;
+  addResult(result);
+  addOperand(result);
+  addOperand(values[2]);
+  finish(operation);
 }
 
 void Decoder::decodeMul() {

@@ -24,8 +24,8 @@ Type emulated::parseType(const std::string &name) {
       {"f16x2", Type::F16x2},   {"bf16x2", Type::BF16x2},
       {"e4m3x2", Type::E4M3x2}, {"e5m2x2", Type::E5M2x2},
       {"b64", Type::B64},       {"u64", Type::U64},
-      {"s64", Type::S64},       {"f64", Type::F64},
-      {"b128", Type::B128},
+      {"f32x2", Type::F32x2},   {"s64", Type::S64},
+      {"f64", Type::F64},       {"b128", Type::B128},
   };
   for (const auto &entry : kNames)
     if (name == entry.first)
@@ -56,6 +56,7 @@ unsigned emulated::sizeOf(Type type) {
   case Type::U64:
   case Type::S64:
   case Type::F64:
+  case Type::F32x2:
     return 8;
   case Type::B128:
     return 16;

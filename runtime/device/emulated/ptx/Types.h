@@ -40,6 +40,7 @@ enum class Type : uint8_t {
   U64,
   S64,
   F64,
+  F32x2,
   B128,
 };
 
@@ -73,6 +74,7 @@ inline bool isFloat(Type type) {
   case Type::F16x2:
   case Type::BF16x2:
   case Type::F64:
+  case Type::F32x2:
   case Type::E4M3:
   case Type::E5M2:
     return true;

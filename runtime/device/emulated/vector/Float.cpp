@@ -138,6 +138,25 @@ void packedTernary(Lanes &w, const Instruction &x, uint32_t mask) {
       });
 }
 
+/// Two floats in a register of 64 bits.
+template <typename Op, typename... Bits>
+EMULATED_INLINE uint64_t onFloats(Bits... bits) {
+  uint32_t low = F32::put(Op::apply(F32::get((uint32_t)bits)...));
+  uint32_t high = F32::put(Op::apply(F32::get((uint32_t)(bits >> 32))...));
+  return (uint64_t)high << 32 | low;
+}
+template <typename Op>
+void pairBinary(Lanes &w, const Instruction &x, uint32_t mask) {
+  map2<uint64_t, uint64_t, uint64_t>(
+      w, x, mask, [](uint64_t a, uint64_t b) { return onFloats<Op>(a, b); });
+}
+template <typename Op>
+void pairTernary(Lanes &w, const Instruction &x, uint32_t mask) {
+  map3<uint64_t, uint64_t, uint64_t, uint64_t>(
+      w, x, mask,
+      [](uint64_t a, uint64_t b, uint64_t c) { return onFloats<Op>(a, b, c); });
+}
+
 template <typename Op> Handler binaryOf(Type type) {
   switch (type) {
   case Type::F32:
@@ -152,6 +171,8 @@ template <typename Op> Handler binaryOf(Type type) {
     return packedBinary<F16, Op>;
   case Type::BF16x2:
     return packedBinary<BF16, Op>;
+  case Type::F32x2:
+    return pairBinary<Op>;
   default:
     return nullptr;
   }
@@ -185,6 +206,8 @@ template <template <typename> class Wrap> Handler fmaOf(Type type) {
     return packedTernary<F16, Wrap<FmaOfHalves>>;
   case Type::BF16x2:
     return packedTernary<BF16, Wrap<FmaOfHalves>>;
+  case Type::F32x2:
+    return pairTernary<Wrap<Fma>>;
   default:
     return nullptr;
   }

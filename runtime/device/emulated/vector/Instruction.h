@@ -108,7 +108,7 @@ struct Instruction {
   uint32_t flags = 0;
   uint32_t count = 1;
   int64_t immediate = 0;
-  AddressOperand addresses[2];
+  AddressOperand addresses[3];
   const ptx::Instruction *statement = nullptr;
 };
 
