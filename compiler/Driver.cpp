@@ -116,7 +116,7 @@ private:
   LogicalResult runPasses(ModuleOp target, Phase phase, StringRef isa) {
     PassManager manager(&context);
     manager.enableVerifier(false);
-    buildPhase(phase, manager, isa);
+    buildPhase(phase, manager, isa, options.weights);
     return manager.run(target);
   }
 
@@ -182,7 +182,8 @@ private:
     artifact.modelPath = options.modelPath;
     artifact.baseDir = options.baseDir;
     artifact.codeObjects = std::move(code);
-    artifact.compileOptions = {{"cpu", llvm::join(options.isas, ",")}};
+    artifact.compileOptions = {{"cpu", llvm::join(options.isas, ",")},
+                               {"weights", options.weights}};
     for (const CollectedRemark &remark : remarks)
       if (remark.kind == "passed")
         artifact.fusedBlocks.push_back(remark.location + ": " + remark.message);

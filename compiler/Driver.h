@@ -35,6 +35,9 @@ struct CompileOptions {
   std::string baseDir;
   /// Instruction set levels to generate code for, lowest first.
   std::vector<std::string> isas = {"x86-64-v3", "x86-64-v4"};
+  /// What becomes of weights that the model has as floats: "keep", "bf16",
+  /// "int8" or "int4".
+  std::string weights = "keep";
   /// Checks every access of the generated code to memory (AddressSanitizer).
   bool sanitize = false;
   /// The last phase to run; its IR is printed instead of writing an artifact.

@@ -37,7 +37,8 @@ std::optional<Phase> moe::parsePhase(StringRef name) {
   return std::nullopt;
 }
 
-void moe::buildPhase(Phase phase, OpPassManager &manager, StringRef isa) {
+void moe::buildPhase(Phase phase, OpPassManager &manager, StringRef isa,
+                     StringRef weights) {
   switch (phase) {
   case Phase::Import:
     return;
@@ -46,7 +47,7 @@ void moe::buildPhase(Phase phase, OpPassManager &manager, StringRef isa) {
   case Phase::Fuse:
     return buildFusePipeline(manager);
   case Phase::Plan:
-    return buildPlanPipeline(manager);
+    return buildPlanPipeline(manager, weights);
   case Phase::Lower:
     buildCPULowerPipeline(manager);
     return buildBufferizePipeline(manager);

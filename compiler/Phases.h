@@ -39,9 +39,11 @@ ArrayRef<PhaseInfo> getPhases();
 /// The phase called `name`, if there is one.
 std::optional<Phase> parsePhase(StringRef name);
 
-/// Adds the passes of `phase`; `isa` matters to the target phase only.
-/// The import phase has none: the importer yields its result.
-void buildPhase(Phase phase, OpPassManager &manager, StringRef isa);
+/// Adds the passes of `phase`; `isa` matters to the target phase only, and
+/// `weights` (see `moe-lower-to-kern`) to the plan phase. The import phase has
+/// none: the importer yields its result.
+void buildPhase(Phase phase, OpPassManager &manager, StringRef isa,
+                StringRef weights);
 
 } // namespace moe
 } // namespace mlir

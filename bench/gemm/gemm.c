@@ -5,13 +5,28 @@
 //
 //===----------------------------------------------------------------------===//
 
+#define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
-enum { Depth = 2048, Columns = 1536, PanelColumns = 16, MaxRows = 1024 };
+// The unit of a panel, from the command line: UNIT_ROWS rows of the matrix take
+// UNIT_SIZE elements of ELEMENT_BYTES for each column.
+enum {
+  Depth = 2048,
+  Columns = 1536,
+  PanelColumns = 16,
+  MaxRows = 1024,
+  Units = (Depth + UNIT_ROWS - 1) / UNIT_ROWS,
+  PanelElements = Units * PanelColumns * UNIT_SIZE,
+};
+static const size_t MatrixBytes =
+    (size_t)PanelElements * ELEMENT_BYTES * Columns / PanelColumns;
+/// Matrices that follow each other, so that each comes from memory.
+static const size_t ColdBytes = (size_t)768 << 20;
 
 /// A buffer of the compiler, two-dimensional and four-dimensional.
 typedef struct {
@@ -20,7 +35,7 @@ typedef struct {
 } Matrix;
 
 typedef struct {
-  float *allocated, *aligned;
+  char *allocated, *aligned;
   int64_t offset, sizes[4], strides[4];
 } Panels;
 
@@ -33,12 +48,34 @@ static double now(void) {
   return time.tv_sec + 1e-9 * time.tv_nsec;
 }
 
-static float *allocate(size_t count) {
+static void *allocate(size_t bytes) {
   void *memory = NULL;
-  if (posix_memalign(&memory, 2 << 20, count * sizeof(float)) != 0)
+  if (posix_memalign(&memory, 2 << 20, bytes) != 0)
     abort();
-  memset(memory, 0, count * sizeof(float));
+  madvise(memory, bytes, MADV_HUGEPAGE);
+  memset(memory, 0, bytes);
   return memory;
+}
+
+/// Bytes per second that this thread reads from memory, from the next
+/// `ProbeBytes` of the matrices.
+static double measureBandwidth(const char *memory) {
+  enum { ProbeBytes = 64 << 20, Streams = 8 };
+  typedef uint64_t Vector __attribute__((vector_size(LANES * 4)));
+  static size_t place;
+  place = (place + ProbeBytes) % ColdBytes;
+  const size_t count = ProbeBytes / sizeof(Vector) / Streams;
+  const Vector *start = (const Vector *)(memory + place);
+  Vector sums[Streams] = {{0}};
+  double begin = now();
+  for (size_t i = 0; i < count; ++i)
+#pragma GCC unroll 8
+    for (int stream = 0; stream < Streams; ++stream)
+      sums[stream] ^= start[stream * count + i];
+  double seconds = now() - begin;
+  for (int stream = 0; stream < Streams; ++stream)
+    __asm__ volatile("" : : "v"(sums[stream]));
+  return ProbeBytes / seconds;
 }
 
 /// Floating-point operations per second of independent multiply-adds.
@@ -79,35 +116,43 @@ static int compare(const void *left, const void *right) {
 
 int main(void) {
   enum { Samples = 15 };
-  static const int rows[] = {1, 4, 16, 64, 256, MaxRows};
-  float *a = allocate((size_t)MaxRows * Depth);
-  float *p = allocate((size_t)Depth * Columns);
-  float *c = allocate((size_t)MaxRows * Columns);
-  printf("rows  fraction of the multiply-add peak  GB/s of weights\n");
+  static const int rows[] = {1, 2, 4, 16, 64, 256, MaxRows};
+  float *a = allocate(sizeof(float) * MaxRows * Depth);
+  char *p = allocate(ColdBytes);
+  float *c = allocate(sizeof(float) * MaxRows * Columns);
+  const size_t copies = ColdBytes / MatrixBytes;
+  size_t copy = 0;
+  printf("rows  fraction of the multiply-add peak  GB/s of weights  fraction "
+         "of the read bandwidth\n");
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); ++i) {
     int64_t m = rows[i];
     Matrix left = {a, a, 0, {m, Depth}, {Depth, 1}};
     Matrix result = {c, c, 0, {m, Columns}, {Columns, 1}};
-    Panels panels = {p,
-                     p,
-                     0,
-                     {Columns / PanelColumns, Depth, PanelColumns, 1},
-                     {Depth * PanelColumns, PanelColumns, 1, 1}};
-    double fractions[Samples], bandwidths[Samples];
+    double peaks[Samples], rates[Samples], reads[Samples];
     int calls = m < 64 ? 64 / m : 1;
     for (int sample = 0; sample < Samples; ++sample) {
-      double peak = measurePeak();
+      double peak = measurePeak(), bandwidth = measureBandwidth(p);
       double start = now();
-      for (int call = 0; call < calls; ++call)
+      for (int call = 0; call < calls; ++call) {
+        char *own = p + copy++ % copies * MatrixBytes;
+        Panels panels = {
+            own,
+            own,
+            0,
+            {Columns / PanelColumns, Units, PanelColumns, UNIT_SIZE},
+            {PanelElements, PanelColumns * UNIT_SIZE, UNIT_SIZE, 1}};
         _mlir_ciface_gemm(&left, &panels, &result);
+      }
       double seconds = (now() - start) / calls;
-      fractions[sample] = 2.0 * m * Depth * Columns / seconds / peak;
-      bandwidths[sample] = sizeof(float) * 1e-9 * Depth * Columns / seconds;
+      peaks[sample] = 2.0 * m * Depth * Columns / seconds / peak;
+      rates[sample] = MatrixBytes / seconds;
+      reads[sample] = rates[sample] / bandwidth;
     }
-    qsort(fractions, Samples, sizeof(double), compare);
-    qsort(bandwidths, Samples, sizeof(double), compare);
-    printf("%4ld  %33.3f  %15.1f\n", (long)m, fractions[Samples / 2],
-           bandwidths[Samples / 2]);
+    qsort(peaks, Samples, sizeof(double), compare);
+    qsort(rates, Samples, sizeof(double), compare);
+    qsort(reads, Samples, sizeof(double), compare);
+    printf("%4ld  %33.3f  %15.1f  %30.3f\n", (long)m, peaks[Samples / 2],
+           1e-9 * rates[Samples / 2], reads[Samples / 2]);
   }
   return 0;
 }

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -23,8 +24,11 @@ int64_t moe::getGroupBytes(const PanelLayout &layout) {
 }
 
 static bool isFloat(ElementKind kind) {
-  return kind == ElementKind::F4E2M1FN || kind == ElementKind::F8E4M3FN;
+  return kind == ElementKind::F4E2M1FN || kind == ElementKind::F8E4M3FN ||
+         kind == ElementKind::F8E5M2;
 }
+
+static bool isWideFloat(ElementKind kind) { return kind <= ElementKind::F64; }
 
 static bool isSigned(ElementKind kind) {
   return kind == ElementKind::I2 || kind == ElementKind::I4 ||
@@ -40,7 +44,7 @@ QuantizedPanels::QuantizedPanels(const PanelLayout &layout)
     char byte = static_cast<char>(bits);
     float magnitude;
     widenElements(numbers.numbers, &byte, 0, 1, &magnitude, 1);
-    // The last magnitude of eight bits is no number.
+    // The last codes of eight bits are no numbers.
     if (!std::isnan(magnitude))
       magnitudes.push_back(magnitude);
   }
@@ -81,8 +85,50 @@ llvm::Error QuantizedPanels::copy(const StoredView &view,
   return llvm::Error::success();
 }
 
-/// The scale of a group is its greatest magnitude by that of the least number,
-/// so that this magnitude is met.
+/// The nearest integer, the even one of two, for numbers up to 2^22.
+static float roundToInteger(float value) {
+  constexpr float kShift = 1.5f * (1 << 23);
+  return (value + kShift) - kShift;
+}
+
+/// The same scale as it is stored.
+float QuantizedPanels::roundScale(float scale) const {
+  char stored[sizeof(float)];
+  getConversion(ElementKind::F32, numbers.scales)(
+      reinterpret_cast<const char *>(&scale), 1, stored, 1);
+  getConversion(numbers.scales, ElementKind::F32)(
+      stored, 1, reinterpret_cast<char *>(&scale), 1);
+  return scale;
+}
+
+/// The greatest magnitude of a group becomes the least number, so that it is
+/// met. With few bits, another multiple of it may leave less error: numbers
+/// that are a little greater are cut then.
+float QuantizedPanels::chooseScale(llvm::ArrayRef<float> group) const {
+  const bool hasFewBits = getBitSize(numbers.numbers) == 4;
+  const float least = hasFewBits ? -8 : -128, greatest = -least - 1;
+  float extreme = 0;
+  for (float value : group)
+    if (std::fabs(value) > std::fabs(extreme))
+      extreme = value;
+  if (!hasFewBits || extreme == 0)
+    return roundScale(extreme / least);
+  float best = 0, bestError = std::numeric_limits<float>::infinity();
+  for (float number : {-8.0f, -7.0f, -8.5f, -9.0f, -9.5f}) {
+    float scale = roundScale(extreme / number), error = 0;
+    for (float value : group) {
+      float code = roundToInteger(value / scale);
+      float rest = value - std::clamp(code, least, greatest) * scale;
+      error += rest * rest;
+    }
+    if (error < bestError) {
+      best = scale;
+      bestError = error;
+    }
+  }
+  return best;
+}
+
 llvm::Error QuantizedPanels::quantize(const StoredView &view,
                                       const WeightBox &box) {
   values.resize(box.rows * box.columns);
@@ -90,32 +136,26 @@ llvm::Error QuantizedPanels::quantize(const StoredView &view,
           view, box, reinterpret_cast<char *>(values.data()), box.columns))
     return error;
   scales.assign(values.size(), 0);
-  const float least = -std::ldexp(1.0f, getBitSize(numbers.numbers) - 1);
-  const float greatest = -least - 1;
+  zeroPoints.assign(values.size(), 0);
+  const float least = getBitSize(numbers.numbers) == 4 ? -8 : -128;
+  std::vector<float> group;
   for (int64_t first = 0; first < box.rows; first += numbers.group)
     for (int64_t column = 0; column < box.columns; ++column) {
-      int64_t end = std::min(first + numbers.group, box.rows);
-      float extreme = 0;
-      for (int64_t row = first; row < end; ++row) {
-        float value = values[row * box.columns + column];
+      const int64_t end = std::min(first + numbers.group, box.rows);
+      group.clear();
+      for (int64_t row = first; row < end; ++row)
+        group.push_back(values[row * box.columns + column]);
+      for (float value : group)
         if (!std::isfinite(value))
           return llvm::createStringError(
               "cannot quantise infinities and NaN in '" + view.file->getPath() +
               "'");
-        if (std::fabs(value) > std::fabs(extreme))
-          extreme = value;
-      }
-      // Numbers are chosen for the scale as it is stored.
-      float scale = extreme / least;
-      char stored[sizeof(float)];
-      getConversion(ElementKind::F32, numbers.scales)(
-          reinterpret_cast<const char *>(&scale), 1, stored, 1);
-      getConversion(numbers.scales, ElementKind::F32)(
-          stored, 1, reinterpret_cast<char *>(&scale), 1);
+      const float scale = chooseScale(group);
       for (int64_t row = first; row < end; ++row) {
         int64_t place = row * box.columns + column;
-        float number = scale == 0 ? 0 : std::nearbyint(values[place] / scale);
-        values[place] = std::clamp(number, least, greatest);
+        // A scale that underflows stands for zeros.
+        float number = scale == 0 ? 0 : roundToInteger(values[place] / scale);
+        values[place] = std::clamp(number, least, -least - 1);
         scales[place] = scale;
       }
     }
@@ -138,7 +178,7 @@ void QuantizedPanels::setNumber(char *group, int64_t row, int64_t column,
 llvm::Error QuantizedPanels::pack(const StoredView &view, const WeightBox &box,
                                   char *target, int64_t panelStride) {
   if (llvm::Error error =
-          view.isQuantized() ? copy(view, box) : quantize(view, box))
+          isWideFloat(view.element) ? quantize(view, box) : copy(view, box))
     return error;
   const int64_t groupBytes = getGroupBytes(layout);
   const int64_t scaleBytes = getByteSize(numbers.scales);

@@ -15,7 +15,8 @@ namespace mlir::moe {
 /// The bytes of a group of rows of one quantised panel.
 int64_t getGroupBytes(const PanelLayout &layout);
 
-/// Writes quantised panels, from numbers that are stored so or from floats.
+/// Writes quantised panels, from numbers that are stored so or from floats,
+/// which it quantises.
 class QuantizedPanels {
 public:
   explicit QuantizedPanels(const PanelLayout &layout);
@@ -27,6 +28,8 @@ public:
 
 private:
   llvm::Error quantize(const StoredView &view, const WeightBox &box);
+  float roundScale(float scale) const;
+  float chooseScale(llvm::ArrayRef<float> group) const;
   llvm::Error copy(const StoredView &view, const WeightBox &box);
   void setNumber(char *group, int64_t row, int64_t column, unsigned code);
   unsigned encode(float number) const;

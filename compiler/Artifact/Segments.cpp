@@ -47,6 +47,16 @@ static std::optional<ElementKind> getElementKind(Type type) {
       .Default([](Type) { return std::nullopt; });
 }
 
+/// The attribute knows only element types that have a kind.
+static PanelLayout getLayout(kern::PackedAttr packed) {
+  PanelLayout layout{packed.getColumns(), packed.getDepth()};
+  if (kern::QuantizedAttr quantized = packed.getQuantized())
+    layout.quantized = QuantizedLayout{
+        *getElementKind(quantized.getNumbers()), quantized.getGroup(),
+        *getElementKind(quantized.getScales()), quantized.hasZeroPoints()};
+  return layout;
+}
+
 const WeightFile *SegmentTable::openFile(kern::SegmentOp op, StringRef name,
                                          StringRef folder) {
   std::unique_ptr<WeightFile> &file = files[name];
@@ -134,8 +144,7 @@ FailureOr<Segment> SegmentTable::makeSegment(kern::SegmentOp op,
   segment.plan.shape = sourceType.getShape().vec();
   segment.plan.element = *element;
   if (auto packed = op.getPacked())
-    segment.plan.layout = PanelLayout{packed->getColumns(), packed->getDepth(),
-                                      /*quantized=*/{}};
+    segment.plan.layout = getLayout(*packed);
   for (Attribute attribute : op.getSources()) {
     auto views = dyn_cast<ArrayAttr>(attribute);
     if (!views || views.empty())

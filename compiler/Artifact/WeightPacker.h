@@ -74,7 +74,7 @@ struct StoredView {
 /// One view of a whole tensor, or one for each entry of the first dimension.
 using WeightSource = std::vector<StoredView>;
 
-/// How the panels of `#kern.packed` hold quantised numbers.
+/// `#kern.quantized`.
 struct QuantizedLayout {
   ElementKind numbers;
   int64_t group;

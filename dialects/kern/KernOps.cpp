@@ -37,18 +37,32 @@ static LogicalResult checkEqual(Operation *op, int64_t left, int64_t right,
                            << " and " << right;
 }
 
+/// Checks that panels are bytes if and only if they are quantised.
+static LogicalResult checkElement(Operation *op, ShapedType panels,
+                                  QuantizedAttr quantized) {
+  if (panels.getElementType().isInteger(8) == static_cast<bool>(quantized))
+    return success();
+  return op->emitOpError()
+         << "expected panels of i8 if they are quantised, and "
+            "no others of i8, got "
+         << panels;
+}
+
 /// Checks that `panels` holds `sources` packed `depth x columns` matrices.
 static LogicalResult checkPanels(Operation *op, ShapedType panels,
-                                 int64_t depth, int64_t columns,
-                                 int64_t sources) {
+                                 QuantizedAttr quantized, int64_t depth,
+                                 int64_t columns, int64_t sources) {
+  if (failed(checkElement(op, panels, quantized)))
+    return failure();
   ArrayRef<int64_t> shape = panels.getShape().take_back(4);
-  auto layout = PackedAttr::getFor(panels.getElementType());
-  if (shape[2] != layout.getColumns() || shape[3] != layout.getDepth())
+  auto layout = quantized ? PackedAttr::getFor(quantized)
+                          : PackedAttr::getFor(panels.getElementType());
+  if (shape[2] != layout.getColumns() || shape[3] != layout.getUnitSize())
     return op->emitOpError() << "expected panels of " << layout.getColumns()
-                             << " columns and depth " << layout.getDepth()
+                             << " columns and depth " << layout.getUnitSize()
                              << ", got " << shape[2] << " and " << shape[3];
   if (!ShapedType::isDynamic(depth))
-    depth = llvm::divideCeilSigned(depth, layout.getDepth());
+    depth = llvm::divideCeilSigned(depth, layout.getUnitRows());
   if (failed(checkEqual(op, depth, shape[1],
                         "inner extents in units of the depth")))
     return failure();
@@ -73,8 +87,8 @@ static LogicalResult checkExperts(OpTy op, Value left, int64_t sources) {
       failed(checkEqual(op, offsets.getDimSize(0), panels.getDimSize(0) + 1,
                         "numbers of experts, plus 1")))
     return failure();
-  return checkPanels(op, panels, input.getDimSize(1), init.getDimSize(1),
-                     sources);
+  return checkPanels(op, panels, op.getQuantizedAttr(), input.getDimSize(1),
+                     init.getDimSize(1), sources);
 }
 
 /// Checks a bias of `E x N` for a result of N columns.
@@ -112,6 +126,8 @@ LogicalResult SegmentOp::verify() {
       return emitOpError() << "expected a source of rank 2 or 3, got "
                            << source;
     shape = packed->getPackedShape(source.getShape(), sources);
+    if (failed(checkElement(*this, type, packed->getQuantized())))
+      return failure();
   } else if (sources > 1) {
     return emitOpError() << "expected one source without packing, got "
                          << sources;
@@ -139,10 +155,12 @@ LogicalResult PackOp::verify() {
   for (Value source : getSources()) {
     auto type = cast<ShapedType>(source.getType());
     if (type.getShape() != first.getShape() ||
-        type.getElementType() != init.getElementType())
+        type.getElementType() != first.getElementType())
       return emitOpError() << "expected sources of equal types, got " << first
                            << " and " << type << " for " << init;
   }
+  if (failed(checkElement(*this, init, getLayout().getQuantized())))
+    return failure();
   SmallVector<int64_t> shape =
       getLayout().getPackedShape(first.getShape(), getSources().size());
   if (failed(verifyCompatibleShape(shape, init.getShape())))
@@ -176,8 +194,8 @@ LogicalResult PanelGemmOp::verify() {
   if (failed(checkEqual(*this, a.getDimSize(rank - 2), c.getDimSize(rank - 2),
                         "numbers of rows")))
     return failure();
-  return checkPanels(*this, b, a.getDimSize(rank - 1), c.getDimSize(rank - 1),
-                     /*sources=*/1);
+  return checkPanels(*this, b, getQuantizedAttr(), a.getDimSize(rank - 1),
+                     c.getDimSize(rank - 1), /*sources=*/1);
 }
 
 //===----------------------------------------------------------------------===//

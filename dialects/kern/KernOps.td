@@ -19,7 +19,7 @@ def Kern_Float : AnyTypeOf<[F32, F16, BF16]>;
 class Kern_Array<Type element, list<int> ranks>
     : AnyTypeOf<[TensorRankOf<[element], ranks>, MemRefRankOf<[element], ranks>]>;
 def Kern_Matrices : Kern_Array<Kern_Float, [2, 3]>;
-def Kern_Panels : Kern_Array<Kern_Float, [4, 5]>;
+def Kern_Panels : Kern_Array<AnyTypeOf<[Kern_Float, I8]>, [4, 5]>;
 def Kern_Rows : Kern_Array<Kern_Float, [2]>;
 def Kern_Results : Kern_Array<F32, [2, 3]>;
 def Kern_Index : Kern_Array<I32, [1]>;
@@ -76,13 +76,14 @@ def Kern_PackOp : Kern_DestinationOp<"pack"> {
   let summary = "cuts matrices into panels";
   let description = [{
     `init` receives the numbers of `sources` in the layout of `#kern.packed`. A pack of weights costs nothing at run
-    time: `moe-plan-weights` turns it into a segment that the artifact writer packs.
+    time: `moe-plan-weights` turns it into a segment that the artifact writer packs, and only such a pack may quantise
+    numbers or round them to another element type.
 
     Shapes: `sources: K x N` or `E x K x N`, all the same; `init`: as `#kern.packed` says.
 
     **Constraints**
     - (C1) There is at least one source; all have the same type up to the layout of a buffer.
-    - (C2) `init` has the physical shape of `layout` and the element type of the sources.
+    - (C2) `init` has the physical shape of `layout`, and bytes as elements if that is quantised.
 
     Example:
     ```mlir
@@ -101,14 +102,15 @@ def Kern_PanelGemmOp : Kern_DestinationOp<"panel_gemm"> {
   let summary = "multiplies rows with packed panels";
   let description = [{
     `init = a * b`, or `init += a * b` with `accumulate`, where `b` is a packed matrix of as many columns as `init`. Sums
-    are taken in f32 in rising order of K, so that a row of the result does not depend on the other rows.
+    are taken in f32 in rising order of K, so that a row of the result does not depend on the other rows. With
+    `quantized`, the panels are bytes, and the sum over each group is multiplied by the scale of the group.
 
     Shapes: `a: M x K`, `b: panels x ceil(K / depth) x columns x depth`, `init: M x N`; or all with the same leading dimension.
 
     **Constraints**
     - (C1) `a` and `init` have the same rank, `b` two dimensions more.
     - (C2) K of `a` and `b` agree, in units of the depth, M and the leading dimension of `a` and `init`, the leading dimension of `b` too.
-    - (C3) `b` has the layout of `#kern.packed` for its element type, and as many panels as `init` needs.
+    - (C3) `b` has the layout of `#kern.packed` for its element type or for `quantized`, and as many panels as `init` needs.
 
     Example:
     ```mlir
@@ -116,7 +118,8 @@ def Kern_PanelGemmOp : Kern_DestinationOp<"panel_gemm"> {
            -> tensor<?x32xf32>
     ```
   }];
-  let arguments = (ins Kern_Matrices:$a, Kern_Panels:$b, Kern_Results:$init, UnitAttr:$accumulate);
+  let arguments = (ins Kern_Matrices:$a, Kern_Panels:$b, Kern_Results:$init, UnitAttr:$accumulate,
+                       OptionalAttr<Kern_QuantizedAttr>:$quantized);
   let assemblyFormat = [{
     (`accumulate` $accumulate^)? `ins` `(` $a `,` $b `:` type($a) `,` type($b) `)`
     `outs` `(` $init `:` type($init) `)` attr-dict (`->` type($results)^)?
@@ -139,7 +142,7 @@ def Kern_ExpertsHiddenOp : Kern_DestinationOp<"experts_hidden", [AttrSizedOperan
 
     **Constraints**
     - (C1) E of `panels`, `offsets` and the biases agree; H of `x` and `panels`; S of `rows` and `init`.
-    - (C2) `panels` has the layout of `#kern.packed` for its element type and as many panels as F needs.
+    - (C2) `panels` has the layout of `#kern.packed` for its element type or for `quantized` and as many panels as F needs.
     - (C3) `gate_bias` needs `gated`.
 
     Example:
@@ -152,7 +155,8 @@ def Kern_ExpertsHiddenOp : Kern_DestinationOp<"experts_hidden", [AttrSizedOperan
   let arguments = (ins Kern_Rows:$x, Kern_Index:$rows, Kern_Index:$offsets, Kern_Panels:$panels,
                        Optional<Kern_Array<F32, [2]>>:$gate_bias, Optional<Kern_Array<F32, [2]>>:$up_bias,
                        Optional<Kern_Array<F32, [2]>>:$weights, Kern_Array<AnyTypeOf<[F32, BF16]>, [2]>:$init,
-                       MoE_ActivationAttr:$activation, UnitAttr:$gated, ConfinedAttr<I64Attr, [IntPositive]>:$slots);
+                       MoE_ActivationAttr:$activation, UnitAttr:$gated, ConfinedAttr<I64Attr, [IntPositive]>:$slots,
+                       OptionalAttr<Kern_QuantizedAttr>:$quantized);
   let assemblyFormat = [{
     $x `,` $rows `,` $offsets `,` $panels (`gate_bias` `(` $gate_bias^ `:` type($gate_bias) `)`)?
     (`up_bias` `(` $up_bias^ `:` type($up_bias) `)`)? (`weights` `(` $weights^ `:` type($weights) `)`)?
@@ -175,7 +179,7 @@ def Kern_ExpertsCombineOp : Kern_DestinationOp<"experts_combine", [AttrSizedOper
 
     **Constraints**
     - (C1) E of `panels`, `offsets` and `bias` agree; F of `h` and `panels`; S of `rows` and `h`.
-    - (C2) `panels` has the layout of `#kern.packed` for its element type and as many panels as H needs.
+    - (C2) `panels` has the layout of `#kern.packed` for its element type or for `quantized` and as many panels as H needs.
 
     Example:
     ```mlir
@@ -186,7 +190,8 @@ def Kern_ExpertsCombineOp : Kern_DestinationOp<"experts_combine", [AttrSizedOper
   }];
   let arguments = (ins Kern_Rows:$h, Kern_Index:$rows, Kern_Index:$offsets, Kern_Panels:$panels,
                        Optional<Kern_Array<F32, [2]>>:$bias, Optional<Kern_Array<F32, [2]>>:$weights,
-                       Kern_Array<F32, [2]>:$init, ConfinedAttr<I64Attr, [IntPositive]>:$slots);
+                       Kern_Array<F32, [2]>:$init, ConfinedAttr<I64Attr, [IntPositive]>:$slots,
+                       OptionalAttr<Kern_QuantizedAttr>:$quantized);
   let assemblyFormat = [{
     $h `,` $rows `,` $offsets `,` $panels (`bias` `(` $bias^ `:` type($bias) `)`)?
     (`weights` `(` $weights^ `:` type($weights) `)`)? `outs` `(` $init `:` type($init) `)` attr-dict

@@ -40,8 +40,8 @@ ViewAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
                  int64_t zeroPoint, FloatAttr scale, int64_t first) {
   if (!element.isIntOrFloat())
     return emitError() << "expected a view of plain numbers, got " << element;
-  if (first < 0 || first * getStoredBits(element) >= std::max<int64_t>(
-                       8, getStoredBits(element)))
+  if (first < 0 || first * getStoredBits(element) >=
+                       std::max<int64_t>(8, getStoredBits(element)))
     return emitError() << "expected the first element within the first byte, "
                           "got number "
                        << first;

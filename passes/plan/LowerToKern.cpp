@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/kern/KernDialect.h"
+#include "passes/plan/PanelFormat.h"
 #include "passes/plan/Passes.h"
 
 namespace mlir::moe {
@@ -41,9 +42,9 @@ public:
   }
 
   /// The panels of one or two stacks of matrices.
-  Value pack(ValueRange sources) {
+  Value pack(ValueRange sources, const PanelFormat &format) {
     RankedTensorType type = getTensorType(sources.front());
-    auto layout = kern::PackedAttr::getFor(type.getElementType());
+    kern::PackedAttr layout = format.layout;
     SmallVector<OpFoldResult> sizes;
     int64_t rank = type.getRank();
     for (int64_t i = 0; i < rank - 2; ++i)
@@ -52,10 +53,10 @@ public:
         divide(getSize(sources.front(), rank - 1), layout.getColumns());
     sizes.push_back(multiply(panels, sources.size()));
     sizes.push_back(
-        divide(getSize(sources.front(), rank - 2), layout.getDepth()));
+        divide(getSize(sources.front(), rank - 2), layout.getUnitRows()));
     sizes.push_back(rewriter.getIndexAttr(layout.getColumns()));
-    sizes.push_back(rewriter.getIndexAttr(layout.getDepth()));
-    Value init = empty(sizes, type.getElementType());
+    sizes.push_back(rewriter.getIndexAttr(layout.getUnitSize()));
+    Value init = empty(sizes, format.element);
     return kern::PackOp::create(rewriter, loc, init.getType(), sources, init,
                                 layout)
         .getResult(0);
@@ -121,7 +122,8 @@ bool isZero(Value init) {
 
 /// linalg.matmul and linalg.batch_matmul without transpositions.
 template <typename OpTy> struct MatmulPattern : public OpRewritePattern<OpTy> {
-  using OpRewritePattern<OpTy>::OpRewritePattern;
+  MatmulPattern(MLIRContext *context, WeightPrecision precision)
+      : OpRewritePattern<OpTy>(context), precision(precision) {}
 
   LogicalResult matchAndRewrite(OpTy op,
                                 PatternRewriter &rewriter) const override {
@@ -138,15 +140,22 @@ template <typename OpTy> struct MatmulPattern : public OpRewritePattern<OpTy> {
     if (!accumulates)
       init = builder.empty(tensor::getMixedSizes(rewriter, op.getLoc(), init),
                            rewriter.getF32Type());
-    Value panels = builder.pack(b);
+    PanelFormat format =
+        choosePanelFormat(b, precision, isRouterLogits(op->getResult(0)));
+    Value panels = builder.pack(b, format);
     rewriter.replaceOpWithNewOp<kern::PanelGemmOp>(
-        op, TypeRange(op.getResultTypes()), a, panels, init, accumulates);
+        op, TypeRange(op.getResultTypes()), a, panels, init, accumulates,
+        format.layout.getQuantized());
     return success();
   }
+
+private:
+  WeightPrecision precision;
 };
 
 struct FusedFFNPattern : public OpRewritePattern<FusedFFNOp> {
-  using OpRewritePattern::OpRewritePattern;
+  FusedFFNPattern(MLIRContext *context, WeightPrecision precision)
+      : OpRewritePattern(context), precision(precision) {}
 
   LogicalResult matchAndRewrite(FusedFFNOp op,
                                 PatternRewriter &rewriter) const override {
@@ -162,7 +171,9 @@ struct FusedFFNPattern : public OpRewritePattern<FusedFFNOp> {
     if (op.getGate())
       projections.push_back(op.getGate());
     projections.push_back(op.getUp());
-    Value hiddenPanels = builder.pack(projections);
+    PanelFormat hiddenFormat =
+        choosePanelFormat(projections, precision, /*isRouter=*/false);
+    Value hiddenPanels = builder.pack(projections, hiddenFormat);
     Value hiddenInit = builder.empty(
         {builder.getSize(op.getRows(), 0), builder.getSize(op.getUp(), 2)},
         f32);
@@ -172,17 +183,21 @@ struct FusedFFNPattern : public OpRewritePattern<FusedFFNOp> {
             op.getRows(), op.getOffsets(), hiddenPanels,
             builder.toFloat(op.getGateBias()), builder.toFloat(op.getUpBias()),
             onInput ? weights : Value(), hiddenInit, op.getActivation(),
-            /*gated=*/static_cast<bool>(op.getGate()), slots)
+            /*gated=*/static_cast<bool>(op.getGate()), slots,
+            hiddenFormat.layout.getQuantized())
             .getResult(0);
 
-    Value downPanels = builder.pack(op.getDown());
+    PanelFormat downFormat =
+        choosePanelFormat(op.getDown(), precision, /*isRouter=*/false);
+    Value downPanels = builder.pack(op.getDown(), downFormat);
     Value resultInit = builder.empty(
         {builder.getSize(op.getX(), 0), builder.getSize(op.getDown(), 2)}, f32);
     Value result =
         kern::ExpertsCombineOp::create(
             rewriter, op.getLoc(), resultInit.getType(), hidden, op.getRows(),
             op.getOffsets(), downPanels, builder.toFloat(op.getDownBias()),
-            onInput ? Value() : weights, resultInit, slots)
+            onInput ? Value() : weights, resultInit, slots,
+            downFormat.layout.getQuantized())
             .getResult(0);
     result =
         builder.convert(result, getTensorType(op.getResult()).getElementType());
@@ -192,14 +207,26 @@ struct FusedFFNPattern : public OpRewritePattern<FusedFFNOp> {
     rewriter.replaceOp(op, result);
     return success();
   }
+
+private:
+  WeightPrecision precision;
 };
 
 struct LowerToKern : public moe::impl::LowerToKernBase<LowerToKern> {
+  using LowerToKernBase::LowerToKernBase;
+
   void runOnOperation() override {
+    std::optional<WeightPrecision> precision = parseWeightPrecision(weights);
+    if (!precision) {
+      getOperation()->emitError()
+          << "expected weights keep, bf16, int8 or int4, got '" << weights
+          << "'";
+      return signalPassFailure();
+    }
     RewritePatternSet patterns(&getContext());
     patterns.add<MatmulPattern<linalg::MatmulOp>,
                  MatmulPattern<linalg::BatchMatmulOp>, FusedFFNPattern>(
-        &getContext());
+        &getContext(), *precision);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     getOperation()->walk([](linalg::LinalgOp op) {

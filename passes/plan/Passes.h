@@ -19,8 +19,9 @@ namespace mlir::moe {
 #define GEN_PASS_REGISTRATION
 #include "passes/plan/Passes.h.inc"
 
-/// Decides where weights lie; registered as `moe-plan-pipeline`.
-void buildPlanPipeline(OpPassManager &manager);
+/// Decides in which numbers weights are packed (`weights`: see
+/// `moe-lower-to-kern`) and where they lie; registered as `moe-plan-pipeline`.
+void buildPlanPipeline(OpPassManager &manager, StringRef weights);
 
 /// Registers it.
 void registerPlanPipelines();

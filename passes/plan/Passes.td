@@ -12,6 +12,10 @@ def LowerToKern : Pass<"moe-lower-to-kern"> {
     `kern.panel_gemm`; `moe.fused_ffn` becomes `kern.experts_hidden` and `kern.experts_combine`, with the gate and the up
     projection side by side in one pack. Packs of weights disappear in `moe-plan-weights`.
 
+    Integers and narrow floats of the file stay as they are in the panels where one scale is for 16 rows or more; others
+    become floats. `weights` says what becomes of weights that the file has as floats: `bf16` rounds them, `int8` and
+    `int4` quantise them, with a scale for 128 or 32 rows of a column; weights of routers keep their type.
+
     ```mlir
     func.func @main(%x: tensor<?x8xf32>, %w: tensor<8x4xf32>, %init: tensor<?x4xf32>) -> tensor<?x4xf32> {
       %y = linalg.matmul ins(%x, %w : tensor<?x8xf32>, tensor<8x4xf32>) outs(%init : tensor<?x4xf32>) -> tensor<?x4xf32>
@@ -19,6 +23,8 @@ def LowerToKern : Pass<"moe-lower-to-kern"> {
     }
     ```
   }];
+  let options = [Option<"weights", "weights", "std::string", /*default=*/"\"keep\"",
+                        "what becomes of floats in weights: keep, bf16, int8 or int4">];
   let dependentDialects = ["::mlir::kern::KernDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect"];
 }

@@ -9,8 +9,10 @@
 
 using namespace mlir;
 
-void moe::buildPlanPipeline(OpPassManager &manager) {
-  manager.addPass(createLowerToKern());
+void moe::buildPlanPipeline(OpPassManager &manager, StringRef weights) {
+  LowerToKernOptions options;
+  options.weights = weights.str();
+  manager.addPass(createLowerToKern(options));
   manager.addPass(createPlanWeights());
 }
 
@@ -18,5 +20,5 @@ void moe::registerPlanPipelines() {
   PassPipelineRegistration<>(
       "moe-plan-pipeline",
       "chooses kernels and gives every weight its place in the artifact",
-      buildPlanPipeline);
+      [](OpPassManager &manager) { buildPlanPipeline(manager, "keep"); });
 }

@@ -30,6 +30,12 @@ void CompileFlags::addTo(CLI::App &command) {
       ->delimiter(',')
       ->check(CLI::IsMember({"native", "x86-64-v3", "x86-64-v4"}));
   command
+      .add_option("--weights", weights,
+                  "keep the type of weights; or round floats in weights of "
+                  "products and experts to bf16; or quantise them, with a "
+                  "scale for 128 (int8) or 32 (int4) rows of a column")
+      ->check(CLI::IsMember({"keep", "bf16", "int8", "int4"}));
+  command
       .add_option("--sanitize", sanitizer,
                   "address: check every access of the code to memory; run it "
                   "with the AddressSanitizer library preloaded")
@@ -47,6 +53,7 @@ static std::string getNativeLevel() {
 }
 
 void CompileFlags::apply(CompileOptions &options) const {
+  options.weights = weights;
   options.sanitize = sanitizer == "address";
   options.isas.clear();
   for (const std::string &cpu : cpus)

@@ -22,6 +22,7 @@ class App;
 struct CompileFlags {
   std::vector<std::string> targets = {"cpu"};
   std::vector<std::string> cpus = {"x86-64-v3", "x86-64-v4"};
+  std::string weights = "keep";
   std::string sanitizer;
 
   void addTo(CLI::App &command);

@@ -11,16 +11,19 @@
 #include "compiler/tools/moec/Model.h"
 #include "compiler/tools/moec/Printable.h"
 #include "compiler/tools/moec/Progress.h"
+#include "compiler/tools/moec/RoundedWeights.h"
 #include "compiler/tools/moec/TensorFile.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <CLI/CLI.hpp>
 
+#include <limits>
 #include <optional>
 
 using namespace mlir;
@@ -33,6 +36,8 @@ struct VerifyState {
   std::string model;
   std::string data;
   Tolerance tolerance;
+  /// Whether the user has stated it.
+  bool hasTolerance = false;
   CompileFlags compileFlags;
   RunFlags runFlags;
 };
@@ -101,6 +106,44 @@ static void runDataSet(Model &model, StringRef folder) {
   model.run(inputs);
 }
 
+/// The same for weights that have been rounded: `kept` has run on the same data
+/// with weights as they are. `limit` is for the relative error of an output.
+static bool compareRounded(const Model &model, const Model &kept,
+                           StringRef folder, double limit) {
+  bool allAgree = true;
+  unsigned compared = 0;
+  for (size_t i = 0; i < model.getOutputs().size(); ++i) {
+    std::optional<Tensor> want = readTensor(folder, "output", i);
+    if (!want)
+      continue;
+    ++compared;
+    moe_tensor_t got = model.getOutput(i);
+    // Shapes, and numbers that are not floats, must be right.
+    Tolerance any{0, std::numeric_limits<double>::infinity()};
+    Comparison comparison = compareTensors(got, want->view(), any);
+    bool agrees = comparison.agrees;
+    std::string errors;
+    if (agrees && isFloat(got.dtype)) {
+      double stored = getRelativeError(got, want->view());
+      double own = getRelativeError(got, kept.getOutput(i));
+      agrees = stored <= limit && own <= limit;
+      errors = llvm::formatv(" relative error {0:e2} to the stored output, "
+                             "{1:e2} to weights as they are",
+                             stored, own);
+    }
+    llvm::outs() << (agrees ? "ok    " : "WRONG ") << path::filename(folder)
+                 << ' ' << toPrintable(model.getOutputs()[i].name) << ' '
+                 << describe(got) << errors;
+    if (!comparison.agrees)
+      llvm::outs() << ": " << comparison.reason;
+    llvm::outs() << '\n';
+    allAgree &= agrees;
+  }
+  if (compared == 0)
+    exitWithError("found no output_N.pb in '" + folder.str() + "'");
+  return allAgree;
+}
+
 /// Prints one line for each output; true if all agree.
 static bool compareDataSet(const Model &model, StringRef folder,
                            const Tolerance &tolerance) {
@@ -128,6 +171,55 @@ static bool compareDataSet(const Model &model, StringRef folder,
   return allAgree;
 }
 
+/// An artifact that goes away with the object.
+class TemporaryArtifact {
+public:
+  TemporaryArtifact(const VerifyState &state, StringRef weights) {
+    if (std::error_code code =
+            fs::createTemporaryFile("moec-verify", "moe", path))
+      exitWithError("cannot create a temporary file: " + code.message());
+    remover.setFile(path);
+    CompileOptions options;
+    options.modelPath = state.model;
+    options.outputPath = path.str().str();
+    state.compileFlags.apply(options);
+    options.weights = weights.str();
+    Progress progress(/*quiet=*/false);
+    options.onProgress = [&](StringRef step, double fraction) {
+      progress.update(step, fraction);
+    };
+    bool compiled = compileWithDiagnostics(options);
+    progress.finish();
+    if (!compiled)
+      throw CLI::RuntimeError(1);
+  }
+  std::string getPath() const { return path.str().str(); }
+
+private:
+  SmallString<128> path;
+  llvm::FileRemover remover;
+};
+
+/// Runs the data sets on weights that are rounded and on weights that are not.
+static bool verifyRounded(const VerifyState &state, Model &model,
+                          ArrayRef<std::string> dataSets) {
+  TemporaryArtifact artifact(state, "keep");
+  Model kept(artifact.getPath(), state.runFlags);
+  StringRef precision = state.compileFlags.weights;
+  unsigned count = countRoundedWeights(model.getManifest(), kept.getManifest());
+  double limit = getExpectedError(precision, count);
+  llvm::outs() << "weights are " << precision << ": " << count
+               << " have been rounded, which allows a relative error of "
+               << llvm::formatv("{0:e2}", limit) << '\n';
+  bool allAgree = true;
+  for (const std::string &dataSet : dataSets) {
+    runDataSet(model, dataSet);
+    runDataSet(kept, dataSet);
+    allAgree &= compareRounded(model, kept, dataSet, limit);
+  }
+  return allAgree;
+}
+
 static void verify(const VerifyState &state) {
   std::string folder = state.data;
   if (folder.empty())
@@ -138,29 +230,17 @@ static void verify(const VerifyState &state) {
     exitWithError("cannot read '" + state.model + "': no such file");
   std::vector<std::string> dataSets = findDataSets(folder);
 
-  SmallString<128> artifact;
-  if (std::error_code code =
-          fs::createTemporaryFile("moec-verify", "moe", artifact))
-    exitWithError("cannot create a temporary file: " + code.message());
-  llvm::FileRemover remover(artifact);
-  CompileOptions options;
-  options.modelPath = state.model;
-  options.outputPath = artifact.str().str();
-  state.compileFlags.apply(options);
-  Progress progress(/*quiet=*/false);
-  options.onProgress = [&](StringRef step, double fraction) {
-    progress.update(step, fraction);
-  };
-  bool compiled = compileWithDiagnostics(options);
-  progress.finish();
-  if (!compiled)
-    throw CLI::RuntimeError(1);
-
-  Model model(options.outputPath, state.runFlags);
+  StringRef weights = state.compileFlags.weights;
+  TemporaryArtifact artifact(state, weights);
+  Model model(artifact.getPath(), state.runFlags);
   bool allAgree = true;
-  for (const std::string &dataSet : dataSets) {
-    runDataSet(model, dataSet);
-    allAgree &= compareDataSet(model, dataSet, state.tolerance);
+  if (weights != "keep" && !state.hasTolerance) {
+    allAgree = verifyRounded(state, model, dataSets);
+  } else {
+    for (const std::string &dataSet : dataSets) {
+      runDataSet(model, dataSet);
+      allAgree &= compareDataSet(model, dataSet, state.tolerance);
+    }
   }
   if (!allAgree)
     exitWithError("outputs of '" + state.model +
@@ -177,7 +257,11 @@ void addVerifyCommand(CLI::App &app) {
       "--data", state->data,
       "a folder with input_N.pb and output_N.pb, or with "
       "several such folders test_data_set_N (default: MODEL's)");
-  command->add_option("--rtol", state->tolerance.rtol, "relative tolerance")
+  command
+      ->add_option("--rtol", state->tolerance.rtol,
+                   "relative tolerance of each number; with --weights other "
+                   "than keep the default is a limit for the error of an "
+                   "output as a whole")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command->add_option("--atol", state->tolerance.atol, "absolute tolerance")
@@ -185,5 +269,9 @@ void addVerifyCommand(CLI::App &app) {
       ->check(CLI::NonNegativeNumber);
   state->compileFlags.addTo(*command);
   addRunFlags(*command, state->runFlags);
-  command->callback([state] { verify(*state); });
+  command->callback([state, command] {
+    state->hasTolerance =
+        command->count("--rtol") != 0 || command->count("--atol") != 0;
+    verify(*state);
+  });
 }

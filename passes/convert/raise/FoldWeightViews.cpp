@@ -8,6 +8,7 @@
 #include "dialects/onnx/ONNXDialect.h"
 #include "passes/convert/Passes.h"
 #include "passes/convert/raise/DataFlow.h"
+#include "passes/convert/raise/GatherQuantized.h"
 #include "passes/convert/raise/QuantizedView.h"
 #include "passes/convert/raise/WeightView.h"
 
@@ -130,8 +131,11 @@ struct FoldWeightViews
   }
 
   static void fold(Operation *op) {
-    if (auto gather = dyn_cast<onnx::MicrosoftGatherBlockQuantizedOp>(op))
-      return foldGatherQuantized(gather);
+    if (auto gather = dyn_cast<onnx::MicrosoftGatherBlockQuantizedOp>(op)) {
+      if (failed(expandGather(gather)))
+        foldGatherQuantized(gather);
+      return;
+    }
     if (auto dequantize = dyn_cast<onnx::DequantizeLinearOp>(op))
       if (std::optional<WeightView> weight = getDequantized(dequantize))
         return replace(op->getResult(0), *weight);

@@ -152,11 +152,10 @@ std::optional<WeightView> QuantizationViews::apply(const WeightView &stored,
     if (llvm::is_contained(own, ViewAttr()) || (zeroPoints && !zeros))
       return std::nullopt;
     MLIRContext *context = view.getContext();
-    view = ViewAttr::get(context, view.getFile(), view.getOffset(),
-                         view.getElement(), view.getStrides(), view.getBlocks(),
-                         own, zeros, zeroPoint,
-                         FloatAttr::get(Float32Type::get(context), scale),
-                         view.getFirst());
+    view = ViewAttr::get(
+        context, view.getFile(), view.getOffset(), view.getElement(),
+        view.getStrides(), view.getBlocks(), own, zeros, zeroPoint,
+        FloatAttr::get(Float32Type::get(context), scale), view.getFirst());
   }
   return result;
 }

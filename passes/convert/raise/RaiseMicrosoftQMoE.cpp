@@ -192,22 +192,32 @@ LogicalResult moe::raiseMicrosoftQMoE(onnx::MicrosoftQMoEOp op,
 
   ProjectionReader reader(op);
   int64_t hidden = getTensorType(op.getInput()).getShape().back();
-  Projection first = {"fc1", op.getFc1ExpertsWeights(), op.getFc1Scales(),
-                      op.getFc1ExpertsBias(), op.getFc1ZeroPoints(),
+  Projection first = {"fc1",
+                      op.getFc1ExpertsWeights(),
+                      op.getFc1Scales(),
+                      op.getFc1ExpertsBias(),
+                      op.getFc1ZeroPoints(),
                       op.getFc1GlobalScale()};
   std::optional<ExpertLinear> fc1 = reader.read(first, hidden);
   if (!fc1)
     return missed(reader.reason);
   int64_t inner = fc1->weights.shape[2] / (layer.fusion != 0 ? 2 : 1);
-  Projection second = {"fc2", op.getFc2ExpertsWeights(), op.getFc2Scales(),
-                       op.getFc2ExpertsBias(), op.getFc2ZeroPoints(),
+  Projection second = {"fc2",
+                       op.getFc2ExpertsWeights(),
+                       op.getFc2Scales(),
+                       op.getFc2ExpertsBias(),
+                       op.getFc2ZeroPoints(),
                        op.getFc2GlobalScale()};
   std::optional<ExpertLinear> fc2 = reader.read(second, inner);
   if (!fc2)
     return missed(reader.reason);
   if (isPresent(op.getFc3ExpertsWeights())) {
-    Projection third = {"fc3", op.getFc3ExpertsWeights(), op.getFc3Scales(),
-                        op.getFc3ExpertsBias(), op.getFc3ZeroPoints(), Value()};
+    Projection third = {"fc3",
+                        op.getFc3ExpertsWeights(),
+                        op.getFc3Scales(),
+                        op.getFc3ExpertsBias(),
+                        op.getFc3ZeroPoints(),
+                        Value()};
     layer.fc3 = reader.read(third, hidden);
     if (!layer.fc3)
       return missed(reader.reason);

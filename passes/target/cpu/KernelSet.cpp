@@ -7,6 +7,7 @@
 
 #include "passes/target/cpu/KernelSet.h"
 
+#include "passes/target/cpu/QuantizedTile.h"
 #include "passes/target/cpu/VectorActivation.h"
 
 using namespace mlir;
@@ -30,6 +31,7 @@ struct KernelSet::Arguments {
   Value panels, panelOffset, depth;
   Value result, resultOffset, resultStride;
   Value count, columns;
+  kern::QuantizedAttr quantized;
   SmallVector<std::pair<Value, Value>> extra;
   size_t taken = 0;
 };
@@ -117,7 +119,17 @@ static std::string print(Type type) {
   return text;
 }
 
+/// What quantised panels hold, for the name of a kernel.
+static std::string print(kern::QuantizedAttr quantized) {
+  return "q" + print(quantized.getNumbers()) + "x" +
+         std::to_string(quantized.getGroup()) + "_" +
+         print(quantized.getScales());
+}
+
 Type KernelSet::getRowType(Value rows, Value panels) const {
+  // Quantised.
+  if (getElement(panels).isInteger(8))
+    return Float32Type::get(rows.getContext());
   return InnerProduct::get(target, getElement(rows), getElement(panels))
       ->getRowType(rows.getContext());
 }
@@ -130,7 +142,9 @@ KernelSet::getOrCreate(const Twine &name, const Operands &operands,
   Type panels = getElement(operands.panels);
   Type result = getElement(operands.result);
   std::string symbol =
-      ("kern." + name + "_" + print(rows) + "_" + print(panels)).str();
+      ("kern." + name + "_" + print(rows) + "_" +
+       (operands.quantized ? print(operands.quantized) : print(panels)))
+          .str();
   if (!result.isF32())
     symbol += "_" + print(result);
   if (auto existing = symbols.lookup<func::FuncOp>(symbol))
@@ -158,6 +172,7 @@ KernelSet::getOrCreate(const Twine &name, const Operands &operands,
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
   Arguments arguments(entry->getArguments());
+  arguments.quantized = operands.quantized;
   body(b, arguments);
   func::ReturnOp::create(b);
   return function;
@@ -165,8 +180,10 @@ KernelSet::getOrCreate(const Twine &name, const Operands &operands,
 
 /// The kernel of kernels: the sums of rows times panels. It is a function of
 /// its own, so that code for the tiles exists once for each type of panels.
-func::FuncOp KernelSet::getProduct(Location loc, Type rows, Type panels) {
-  std::string symbol = "kern.product_" + print(rows) + "_" + print(panels);
+func::FuncOp KernelSet::getProduct(Location loc, Type rows, Type panels,
+                                   kern::QuantizedAttr quantized) {
+  std::string symbol = "kern.product_" + print(rows) + "_" +
+                       (quantized ? print(quantized) : print(panels));
   if (auto existing = symbols.lookup<func::FuncOp>(symbol))
     return existing;
   KernelBuilder b(UnknownLoc::get(loc.getContext()), loc.getContext());
@@ -186,9 +203,13 @@ func::FuncOp KernelSet::getProduct(Location loc, Type rows, Type panels) {
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
   auto list = entry->getArguments();
-  emitPanelProduct(
-      b, target, *InnerProduct::get(target, rows, panels),
-      {list[0], list[1], list[2], list[3], list[4], list[5], list[6], list[7]});
+  PanelProduct arguments = {list[0], list[1], list[2], list[3],
+                            list[4], list[5], list[6], list[7]};
+  if (quantized)
+    emitQuantizedProduct(b, target, quantized, arguments);
+  else
+    emitPanelProduct(b, target, *InnerProduct::get(target, rows, panels),
+                     arguments);
   func::ReturnOp::create(b);
   return function;
 }
@@ -207,8 +228,9 @@ Value KernelSet::multiply(KernelBuilder &b, const Arguments &arguments,
   b.loop(b.index(0), arguments.count, 1, [&](Value row) {
     memref::StoreOp::create(b, getRowOffset(row), starts, row);
   });
-  func::FuncOp product = getProduct(b.getLoc(), getElement(arguments.rows),
-                                    getElement(arguments.panels));
+  func::FuncOp product =
+      getProduct(b.getLoc(), getElement(arguments.rows),
+                 getElement(arguments.panels), arguments.quantized);
   Value panels = b.mul(b.ceilDiv(arguments.columns, kPanelColumns), sources);
   func::CallOp::create(b, product,
                        ValueRange{arguments.rows, starts, arguments.count,
@@ -237,8 +259,9 @@ func::FuncOp KernelSet::getGemm(kern::PanelGemmOp op) {
           access.store(b, sum, arguments.result, offset);
         });
   };
-  return getOrCreate(accumulates ? "gemm_accumulate" : "gemm",
-                     {op.getA(), op.getB(), op.getInit()}, {}, body);
+  return getOrCreate(
+      accumulates ? "gemm_accumulate" : "gemm",
+      {op.getA(), op.getB(), op.getInit(), op.getQuantizedAttr()}, {}, body);
 }
 
 func::FuncOp KernelSet::getHidden(kern::ExpertsHiddenOp op) {
@@ -318,8 +341,9 @@ func::FuncOp KernelSet::getHidden(kern::ExpertsHiddenOp op) {
                 target.getSumStride()},
                finish);
   };
-  return getOrCreate(name, {op.getX(), op.getPanels(), op.getInit()}, extra,
-                     body);
+  return getOrCreate(
+      name, {op.getX(), op.getPanels(), op.getInit(), op.getQuantizedAttr()},
+      extra, body);
 }
 
 func::FuncOp KernelSet::getCombine(kern::ExpertsCombineOp op) {
@@ -373,6 +397,7 @@ func::FuncOp KernelSet::getCombine(kern::ExpertsCombineOp op) {
                 target.getSumStride()},
                addUp);
   };
-  return getOrCreate(name, {op.getH(), op.getPanels(), op.getInit()}, extra,
-                     body);
+  return getOrCreate(
+      name, {op.getH(), op.getPanels(), op.getInit(), op.getQuantizedAttr()},
+      extra, body);
 }

@@ -46,6 +46,7 @@ private:
   /// What decides on the types of a kernel.
   struct Operands {
     Value rows, panels, result;
+    kern::QuantizedAttr quantized;
   };
 
   /// A new private function with the arguments of `getGemm` and `extra` pairs
@@ -55,7 +56,8 @@ private:
               function_ref<void(KernelBuilder &, Arguments &)> body);
 
   /// A function with the arguments that `PanelProduct` lists.
-  func::FuncOp getProduct(Location loc, Type rows, Type panels);
+  func::FuncOp getProduct(Location loc, Type rows, Type panels,
+                          kern::QuantizedAttr quantized);
 
   /// Emits the product of a kernel; returns the buffer of the sums.
   Value multiply(KernelBuilder &b, const Arguments &arguments, int64_t sources,

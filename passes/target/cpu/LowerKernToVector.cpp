@@ -311,6 +311,12 @@ struct LowerKernToVector
             op->emitOpError("expected buffers");
             return WalkResult::interrupt();
           }
+          auto pack = llvm::dyn_cast<kern::PackOp>(op.getOperation());
+          if (pack && getElementTypeOrSelf(pack.getInit()) !=
+                          getElementTypeOrSelf(pack.getSources().front())) {
+            op->emitOpError("expected weights where a pack converts numbers");
+            return WalkResult::interrupt();
+          }
           work.push_back(op);
           return WalkResult::advance();
         });

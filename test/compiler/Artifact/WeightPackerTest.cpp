@@ -372,8 +372,8 @@ TEST_F(WeightPackerTest, QuantizedPanels) {
   EXPECT_EQ(packed[2 * groupBytes + 17], 0);
 }
 
-// Tests that floats are quantised with the least error at the greatest
-// magnitude of a group.
+// Tests that floats are quantised with the scale that leaves the least error:
+// the greatest magnitude is met, or others would be cut.
 TEST_F(WeightPackerTest, QuantizesFloats) {
   setFile<float>({0.5f, -4, 1, 3.9f, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8});
   PanelLayout layout{
@@ -384,11 +384,74 @@ TEST_F(WeightPackerTest, QuantizesFloats) {
   float scales[2];
   std::memcpy(&scales[0], packed.data() + 4, 4);
   std::memcpy(&scales[1], packed.data() + 12, 4);
-  EXPECT_EQ(scales[0], 0.5f);
+  EXPECT_EQ(scales[0], 4.0f / 7);
   EXPECT_EQ(scales[1], -1.0f);
-  // 1, -8, 2 and 7, for 7.8 cannot be met; then -1 to -8.
-  EXPECT_EQ(packed[0], 0x81);
+  // 1, -7, 2 and 7; then -1 to -8.
+  EXPECT_EQ(packed[0], 0x91);
   EXPECT_EQ(packed[1], 0x72);
   EXPECT_EQ(packed[8], 0xef);
   EXPECT_EQ(packed[11], 0x89);
+}
+
+// Tests that numbers are chosen for the scale as it is stored, that groups of
+// zeros stay zeros, and that what is no number is refused.
+TEST_F(WeightPackerTest, QuantizesToStoredScales) {
+  std::vector<float> numbers(16);
+  for (int i = 0; i < 8; ++i)
+    numbers[i] = 1.003f * (i - 4);
+  setFile(numbers);
+  PanelLayout layout{
+      1, 1, QuantizedLayout{ElementKind::I8, 8, ElementKind::BF16, false}};
+  SegmentPlan plan{"w", {16, 1}, ElementKind::I8, layout, {{view({1, 1})}}};
+  std::vector<uint8_t> packed = pack<uint8_t>(plan);
+  ASSERT_EQ(packed.size(), 20u);
+  uint16_t bits;
+  std::memcpy(&bits, packed.data() + 8, 2);
+  uint32_t wide = uint32_t(bits) << 16;
+  float scale;
+  std::memcpy(&scale, &wide, 4);
+  for (int i = 0; i < 8; ++i)
+    EXPECT_LE(std::fabs(static_cast<int8_t>(packed[i]) * scale - numbers[i]),
+              scale * 0.5f)
+        << i;
+  for (int i = 10; i < 18; ++i)
+    EXPECT_EQ(packed[i], 0);
+  setFile<float>({1, std::numeric_limits<float>::infinity()});
+  plan.shape = {2, 1};
+  ASSERT_EQ(check(plan), "");
+  llvm::Error error = packSegment(
+      plan, [](llvm::ArrayRef<char>) { return llvm::Error::success(); });
+  EXPECT_NE(llvm::toString(std::move(error)), "");
+}
+
+// Tests that narrow floats keep their bits, and signed numbers with zero points
+// become unsigned ones.
+TEST_F(WeightPackerTest, KeepsStoredNumbers) {
+  std::vector<uint8_t> codes;
+  for (int i = 0; i < 256; ++i)
+    codes.push_back(i);
+  setFile(codes);
+  auto layout = [&](ElementKind kind, bool zeroPoints) {
+    return PanelLayout{1, 1,
+                       QuantizedLayout{kind, 16, ElementKind::F32, zeroPoints}};
+  };
+  StoredView numbers = {&file, 0x70, ElementKind::F8E5M2, {1, 1}};
+  std::vector<uint8_t> packed =
+      pack<uint8_t>({"w",
+                     {12, 1},
+                     ElementKind::I8,
+                     layout(ElementKind::F8E5M2, false),
+                     {{numbers}}});
+  for (int i = 0; i < 12; ++i)
+    EXPECT_EQ(packed[i], 0x70 + i);
+  numbers = {&file, 0x78, ElementKind::I8, {1, 1}};
+  numbers.zeroPoint = -3;
+  packed = pack<uint8_t>({"w",
+                          {16, 1},
+                          ElementKind::I8,
+                          layout(ElementKind::U8, true),
+                          {{numbers}}});
+  for (int i = 0; i < 16; ++i)
+    EXPECT_EQ(packed[i], ((0x78 + i) ^ 0x80));
+  EXPECT_EQ(packed[20], 125);
 }

@@ -98,3 +98,52 @@ func.func @pairs(%x: tensor<?x64xbf16>, %p: tensor<2x64x16x1xbf16>, %init: tenso
          -> tensor<?x20xf32>
   return %y : tensor<?x20xf32>
 }
+
+// -----
+
+// Tests that panels hold narrow numbers only.
+
+// expected-error @+1 {{expected numbers i4, i8, ui4, ui8, f4E2M1FN, f8E4M3FN or f8E5M2, got 'i16'}}
+func.func private @f() attributes {layout = #kern.quantized<numbers = i16, group = 32, scales = f32>}
+
+// -----
+
+// Tests that groups are whole steps of kernels.
+
+// expected-error @+1 {{expected groups of a multiple of 8 up to 256 rows, got 20}}
+func.func private @f() attributes {layout = #kern.quantized<numbers = i4, group = 20, scales = f32>}
+
+// -----
+
+// Tests that scales are floats.
+
+// expected-error @+1 {{expected scales of f32, f16 or bf16, got 'f64'}}
+func.func private @f() attributes {layout = #kern.quantized<numbers = i4, group = 32, scales = f64>}
+
+// -----
+
+// Tests that the depth of quantised panels follows from their numbers.
+
+// expected-error @+1 {{expected depth 8 for quantised numbers of 4 bits and 1 for those of 8 bits, got 4}}
+func.func private @f() attributes {layout = #kern.packed<columns = 16, depth = 4, quantized = <numbers = i8, group = 32, scales = f32>>}
+
+// -----
+
+// Tests that bytes are panels only where it is said what they hold.
+
+func.func @bytes(%x: memref<?x64xf32>, %p: memref<2x2x16x34xi8>, %y: memref<?x20xf32>) {
+  // expected-error @+1 {{expected panels of i8 if they are quantised, and no others of i8, got}}
+  kern.panel_gemm ins(%x, %p : memref<?x64xf32>, memref<2x2x16x34xi8>) outs(%y : memref<?x20xf32>)
+  return
+}
+
+// -----
+
+// Tests that the size of quantised panels follows from what they hold.
+
+func.func @size(%x: memref<?x64xf32>, %p: memref<2x2x16x34xi8>, %y: memref<?x20xf32>) {
+  // expected-error @+1 {{expected panels of 16 columns and depth 36, got 16 and 34}}
+  kern.panel_gemm ins(%x, %p : memref<?x64xf32>, memref<2x2x16x34xi8>) outs(%y : memref<?x20xf32>)
+    {quantized = #kern.quantized<numbers = i8, group = 32, scales = f32>}
+  return
+}

@@ -52,3 +52,25 @@ func.func @experts(%x: tensor<?x64xf32>, %w: tensor<?x2xf32>, %rows: tensor<?xi3
               : tensor<?x32xf32>, tensor<?xi32>, tensor<9xi32>, tensor<8x4x32x16x1xf32> -> tensor<?x64xf32>
   return %result : tensor<?x64xf32>
 }
+
+// Tests that quantised panels parse and print.
+
+// CHECK: kern.segment @quantized {{.*}}packed = #kern.packed<columns = 16, depth = 8, quantized = <numbers = ui4, group = 32, scales = f32>>
+kern.segment @quantized "quantized" {offset = 65536 : i64,
+    packed = #kern.packed<columns = 16, depth = 8, quantized = <numbers = ui4, group = 32, scales = f32>>,
+    source_type = tensor<72x50xf32>,
+    sources = [[#moe.view<"model.onnx", offset = 64, element = ui4, strides = [1, 72], zero_point = 5>]]}
+    : tensor<4x3x16x21xi8>
+
+// CHECK-LABEL: func @quantized_products
+func.func @quantized_products(%x: tensor<?x72xf32>, %w: tensor<72x50xf32>, %packed: tensor<4x3x16x18xi8>,
+                              %init: tensor<?x50xf32>) -> tensor<?x50xf32> {
+  // CHECK: kern.pack ins({{.*}}) outs({{.*}}) layout <columns = 16, depth = 8, quantized = <numbers = i4, group = 32, scales = bf16>>
+  %p = kern.pack ins(%w : tensor<72x50xf32>) outs(%packed : tensor<4x3x16x18xi8>)
+         layout #kern.packed<columns = 16, depth = 8, quantized = <numbers = i4, group = 32, scales = bf16>>
+         -> tensor<4x3x16x18xi8>
+  // CHECK: kern.panel_gemm ins({{.*}}) outs({{.*}}) {quantized = #kern.quantized<numbers = i4, group = 32, scales = bf16>}
+  %y = kern.panel_gemm ins(%x, %p : tensor<?x72xf32>, tensor<4x3x16x18xi8>) outs(%init : tensor<?x50xf32>)
+         {quantized = #kern.quantized<numbers = i4, group = 32, scales = bf16>} -> tensor<?x50xf32>
+  return %y : tensor<?x50xf32>
+}

@@ -9,6 +9,7 @@
 #include "compiler/tools/moec/Compare.h"
 #include "compiler/tools/moec/Npy.h"
 #include "compiler/tools/moec/Printable.h"
+#include "compiler/tools/moec/RoundedWeights.h"
 #include "compiler/tools/moec/Sampler.h"
 #include "compiler/tools/moec/TensorFile.h"
 #include "compiler/tools/moec/TensorProtoReader.h"
@@ -204,4 +205,41 @@ TEST(BenchInputsTest, Decoder) {
   EXPECT_EQ(tensors[2].dims, std::vector<int64_t>({1, 10}));
   EXPECT_EQ(readElement(tensors[2].view(), 9), 1);
   EXPECT_EQ(tensors[3].dims, std::vector<int64_t>({1, 2, 7, 8}));
+}
+
+// Tests that an error is that of all numbers together, relative to their size.
+TEST(RoundedWeightsTest, RelativeError) {
+  auto getError = [](std::vector<float> got, std::vector<float> want) {
+    std::vector<int64_t> dims = {static_cast<int64_t>(got.size())};
+    return getRelativeError(makeTensor(MOE_DTYPE_F32, dims, got).view(),
+                            makeTensor(MOE_DTYPE_F32, dims, want).view());
+  };
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(getError({3, 4}, {3, 4}), 0);
+  EXPECT_DOUBLE_EQ(getError({3, 9}, {3, 4}), 1);
+  EXPECT_EQ(getError({}, {}), 0);
+  EXPECT_EQ(getError({nan, infinity, 1}, {nan, infinity, 1}), 0);
+  EXPECT_EQ(getError({nan, 1}, {2, 1}), infinity);
+  EXPECT_EQ(getError({-infinity}, {infinity}), infinity);
+  EXPECT_EQ(getError({1}, {0}), infinity);
+}
+
+// Tests that only packed weights with another type or layout count as rounded,
+// and that errors add up as independent ones.
+TEST(RoundedWeightsTest, ExpectedError) {
+  const char *kept = R"({"weights": [
+    {"name": "a", "type": "tensor<2x8x16x1xf32>", "layout": "panels"},
+    {"name": "b", "type": "tensor<2x8x16x1xf32>", "layout": "panels"},
+    {"name": "c", "type": "tensor<2x8xf32>", "layout": "row-major"}]})";
+  const char *rounded = R"({"weights": [
+    {"name": "a", "type": "tensor<2x1x16x34xi8>", "layout": "quantised"},
+    {"name": "b", "type": "tensor<2x8x16x1xf32>", "layout": "panels"},
+    {"name": "c", "type": "tensor<2x8xf32>", "layout": "row-major"}]})";
+  EXPECT_EQ(countRoundedWeights(rounded, kept), 1u);
+  EXPECT_EQ(countRoundedWeights(kept, kept), 0u);
+  EXPECT_EQ(getExpectedError("int8", 0), 0);
+  EXPECT_DOUBLE_EQ(getExpectedError("bf16", 16), 1.0 / 128);
+  EXPECT_LT(getExpectedError("bf16", 4), getExpectedError("int8", 4));
+  EXPECT_LT(getExpectedError("int8", 4), getExpectedError("int4", 4));
 }

@@ -65,16 +65,41 @@ func.func @product(%x: tensor<?x40xf32>) -> tensor<?x12xf32> {
   return %y : tensor<?x12xf32>
 }
 
-// Tests that rows of a quantised table are rows of a dequantised one; bytes have the middle of their range as zero point.
+// Tests that rows of a quantised table are dequantised when they have been chosen, so that the table keeps its size; bytes
+// have the middle of their range as zero point.
 
 // CHECK-LABEL: func @rows
+// CHECK-SAME: %[[IDS:.*]]: tensor<?xi64>
 func.func @rows(%ids: tensor<?xi64>) -> tensor<?x64xf16> {
+  // CHECK-DAG: %[[W:.*]] = moe.weight "w" {{.*}} : tensor<100x32xui8>
   %w = moe.weight "w" [#moe.view<"m", offset = 0, element = ui8, strides = [32, 1]>] : tensor<100x32xui8>
+  // CHECK-DAG: %[[S:.*]] = moe.weight "s" {{.*}} : tensor<100x2xf16>
   %s = moe.weight "s" [#moe.view<"m", offset = 3200, element = f16, strides = [2, 1]>] : tensor<100x2xf16>
   %none = onnx.NoValue : none
-  // CHECK: %[[W:.*]] = moe.weight "w" [#moe.view<"m", offset = 0, element = ui4, strides = [64, 1], scales = [{{.*}} blocks = [1, 32]>], zero_point = 8>] : tensor<100x64xf16>
-  // CHECK: onnx.Gather(%[[W]], %{{.*}})
+  // CHECK: onnx.Gather(%[[W]], %[[IDS]]) {{.*}} -> tensor<?x32xui8>
+  // CHECK: onnx.Concat{{.*}} -> tensor<?x32x2xui8>
+  // CHECK: %[[NUMBERS:.*]] = onnx.Cast{{.*}} -> tensor<?x2x32xf32>
+  // CHECK: onnx.Gather(%[[S]], %[[IDS]])
+  // CHECK: %[[SCALES:.*]] = onnx.Cast{{.*}} -> tensor<?x2x1xf32>
+  // CHECK: %[[DIFFERENCE:.*]] = onnx.Sub(%[[NUMBERS]], %{{.*}})
+  // CHECK: onnx.Mul(%[[DIFFERENCE]], %[[SCALES]])
+  // CHECK: %[[Y:.*]] = onnx.Cast{{.*}} -> tensor<?x64xf16>
+  // CHECK: return %[[Y]]
   %y = onnx.com.microsoft.GatherBlockQuantized(%w, %ids, %s, %none) {bits = 4 : i64, block_size = 32 : i64}
     : (tensor<100x32xui8>, tensor<?xi64>, tensor<100x2xf16>, none) -> tensor<?x64xf16>
+  return %y : tensor<?x64xf16>
+}
+
+// Tests that rows of other quantised tables are rows of a dequantised one.
+
+// CHECK-LABEL: func @rows_of_numbers
+func.func @rows_of_numbers(%ids: tensor<?xi64>) -> tensor<?x64xf16> {
+  %w = moe.weight "w" [#moe.view<"m", offset = 0, element = ui4, strides = [64, 1]>] : tensor<100x64xui4>
+  %s = moe.weight "s" [#moe.view<"m", offset = 3200, element = f16, strides = [2, 1]>] : tensor<100x2xf16>
+  %none = onnx.NoValue : none
+  // CHECK: %[[W:.*]] = moe.weight "w" [#moe.view<"m", offset = 0, element = ui4, strides = [64, 1], scales = [{{.*}} blocks = [1, 32]>]>] : tensor<100x64xf16>
+  // CHECK: onnx.Gather(%[[W]], %{{.*}})
+  %y = onnx.com.microsoft.GatherBlockQuantized(%w, %ids, %s, %none) {bits = 4 : i64, block_size = 32 : i64}
+    : (tensor<100x64xui4>, tensor<?xi64>, tensor<100x2xf16>, none) -> tensor<?x64xf16>
   return %y : tensor<?x64xf16>
 }
