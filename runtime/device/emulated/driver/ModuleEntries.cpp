@@ -8,7 +8,10 @@
 #include "runtime/device/emulated/driver/Device.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 
 using namespace emulated;
 
@@ -66,11 +69,30 @@ static bool isForDevice(const Device &device, const ptx::Module &module) {
   return module.architecture <= device.architecture;
 }
 
+/// MOE_EMULATED_DUMP=FOLDER writes the texts that are loaded, each under the
+/// hash of its bytes; MOE_EMULATED_REPLACE=FOLDER loads the file of that name
+/// instead of a text, if there is one. Mutation tests use both.
+static std::string exchangeText(const char *text) {
+  uint64_t hash = 0xcbf29ce484222325ull;
+  for (const char *c = text; *c; ++c)
+    hash = (hash ^ (unsigned char)*c) * 0x100000001b3ull;
+  char name[32];
+  snprintf(name, sizeof name, "/%016llx.ptx", (unsigned long long)hash);
+  if (const char *folder = getenv("MOE_EMULATED_DUMP"))
+    std::ofstream(folder + std::string(name)) << text;
+  if (const char *folder = getenv("MOE_EMULATED_REPLACE")) {
+    std::ifstream file(folder + std::string(name));
+    if (file)
+      return std::string(std::istreambuf_iterator<char>(file), {});
+  }
+  return text;
+}
+
 static CUresult loadText(Device &device, const char *text,
                          LoadedModule *&result) {
   auto loaded = std::make_unique<LoadedModule>();
   try {
-    loaded->module = ptx::parse(text);
+    loaded->module = ptx::parse(exchangeText(text));
     if (!isForDevice(device, *loaded->module)) {
       std::string suffix(loaded->module->architectureSuffix != 0,
                          loaded->module->architectureSuffix);

@@ -53,12 +53,18 @@ static void release(Cta &cta, unsigned index) {
   for (uint32_t lanes : barrier.arrived)
     numThreads += __builtin_popcount(lanes);
   writeReductions(barrier, numThreads);
-  barrier = Barrier();
-  barrier.arrived.assign(cta.warps.size(), 0);
+  Checker *checker = cta.cluster->checker.get();
   for (Warp &warp : cta.warps)
     for (Group &group : warp.groups)
-      if (group.state == Group::AtBarrier && group.waitsFor == index)
+      if (group.state == Group::AtBarrier && group.waitsFor == index) {
         group.state = Group::Running;
+        if (!checker)
+          continue;
+        checker->acquire(warp, barrier.knowledge);
+        checker->synchroniseLanes(warp);
+      }
+  barrier = Barrier();
+  barrier.arrived.assign(cta.warps.size(), 0);
 }
 
 void emulated::releaseBarriers(Cta &cta) {
@@ -96,6 +102,8 @@ void emulated::arriveAtBarrier(Warp &warp, const Instruction &x, uint32_t mask,
   barrier.isUsed = true;
   barrier.expected = count;
   barrier.arrived[warp.index] |= mask;
+  if (Checker *checker = cta.cluster->checker.get())
+    checker->release(warp, barrier.knowledge);
   if (isWaiting) {
     Group &group = warp.getGroup();
     group.state = Group::AtBarrier;
@@ -135,6 +143,8 @@ void emulated::warpBarrier(Lanes &lanes, const Instruction &x, uint32_t mask) {
   Warp &warp = static_cast<Warp &>(lanes);
   uint32_t members = lanes.word(x.operands[0])[__builtin_ctz(mask)];
   Group &group = warp.getGroup();
+  if (Checker *checker = warp.cta->cluster->checker.get())
+    checker->synchroniseLanes(warp);
   if (!(members & warp.live & ~mask))
     return;
   // Lanes that diverged wait for each other, whatever their instruction.
@@ -159,8 +169,11 @@ void emulated::releaseClusterBarrier(Cluster &cluster) {
   for (Cta &cta : cluster.ctas)
     for (Warp &warp : cta.warps)
       for (Group &group : warp.groups)
-        if (group.state == Group::AtClusterBarrier)
+        if (group.state == Group::AtClusterBarrier) {
           group.state = Group::Running;
+          if (cluster.checker)
+            cluster.checker->acquire(warp, cluster.barrierKnowledge);
+        }
 }
 
 void emulated::clusterBarrier(Lanes &lanes, const Instruction &x,
@@ -176,6 +189,8 @@ void emulated::clusterBarrier(Lanes &lanes, const Instruction &x,
     warp.clusterArrived |= mask;
     warp.clusterPhase = cluster.barrierPhase;
     cluster.numAtBarrier += __builtin_popcount(mask);
+    if (cluster.checker)
+      cluster.checker->release(warp, cluster.barrierKnowledge);
     releaseClusterBarrier(cluster);
     return;
   }
@@ -184,8 +199,13 @@ void emulated::clusterBarrier(Lanes &lanes, const Instruction &x,
               __builtin_ctz(mask & ~warp.clusterArrived),
               "waits at the cluster's barrier without an arrival");
   warp.clusterArrived &= ~mask;
-  if (warp.clusterPhase != cluster.barrierPhase)
+  if (cluster.checker)
+    cluster.checker->synchroniseLanes(warp);
+  if (warp.clusterPhase != cluster.barrierPhase) {
+    if (cluster.checker)
+      cluster.checker->acquire(warp, cluster.barrierKnowledge);
     return;
+  }
   group.state = Group::AtClusterBarrier;
   warp.isStopped = true;
 }

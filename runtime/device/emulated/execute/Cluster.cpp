@@ -91,6 +91,10 @@ Cluster::Cluster(Launch &launch, uint64_t index)
       initialise(warp);
     }
   }
+  this->index = index;
+  firstCta = index * numCtas;
+  if (launch.options.isChecked)
+    checker = std::make_unique<Checker>(*this);
 }
 
 static uint64_t getSpecialValue(const Warp &warp, Special special,

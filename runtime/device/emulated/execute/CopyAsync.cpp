@@ -60,7 +60,7 @@ void emulated::copyAsync(Lanes &lanes, const Instruction &x, uint32_t mask) {
     if (isEarly)
       perform(copy);
     copy.isPerformed = isEarly;
-    if (order != AsyncOrder::Early)
+    if (order != AsyncOrder::Early || cluster.checker)
       warp.copies.push_back(copy);
   }
 }
@@ -68,14 +68,20 @@ void emulated::copyAsync(Lanes &lanes, const Instruction &x, uint32_t mask) {
 void emulated::completeCopies(Warp &warp, uint32_t mask, uint32_t numLeft,
                               bool isAll) {
   size_t kept = 0;
+  Checker *checker = warp.cta->cluster->checker.get();
   for (PendingCopy &copy : warp.copies) {
     uint32_t issued = warp.copyGroup[copy.lane];
     bool isDue =
         (mask >> copy.lane & 1) && (isAll || copy.group + numLeft < issued);
-    if (!isDue)
+    if (!isDue) {
       warp.copies[kept++] = copy;
-    else if (!copy.isPerformed)
+      continue;
+    }
+    if (!copy.isPerformed)
       perform(copy);
+    if (checker)
+      checker->endWrite(warp, copy.lane, *warp.cta,
+                        warp.cta->getOffset(copy.destination), copy.size);
   }
   warp.copies.resize(kept);
 }
@@ -108,31 +114,45 @@ void emulated::copyAsyncArrive(Lanes &lanes, const Instruction &x,
                                      return mask >> copy.lane & 1;
                                    }),
                     warp.copies.end());
-  std::vector<std::pair<Cta *, uint32_t>> places;
-  for (uint32_t rest = mask; rest; rest &= rest - 1) {
-    unsigned lane = __builtin_ctz(rest);
+  struct Place {
     Cta *cta;
     uint32_t offset;
-    Mbarrier &barrier =
-        findMbarrier(warp, x, lane, addresses[lane], cta, offset);
+    unsigned lane;
+  };
+  std::vector<Place> places;
+  Checker *checker = warp.cta->cluster->checker.get();
+  for (uint32_t rest = mask; rest; rest &= rest - 1) {
+    Place place;
+    place.lane = __builtin_ctz(rest);
+    Mbarrier &barrier = findMbarrier(warp, x, place.lane, addresses[place.lane],
+                                     place.cta, place.offset);
     if (!(x.flags & 1))
       ++barrier.pending;
-    places.push_back({cta, offset});
+    if (checker)
+      checker->release(warp, barrier.current);
+    places.push_back(place);
   }
   Warp *owner = &warp;
   const Instruction *issuer = &x;
   warp.cta->cluster->addAsync(
       [=] {
-        for (const PendingCopy &copy : mine)
-          if (!copy.isPerformed)
-            perform(copy);
-        for (const auto &place : places) {
-          auto found = place.first->mbarriers.find(place.second);
-          if (found == place.first->mbarriers.end() || !found->second.pending)
-            owner->fail(FaultKind::Synchronisation, *issuer, 0,
+        for (const Place &place : places) {
+          auto found = place.cta->mbarriers.find(place.offset);
+          if (found == place.cta->mbarriers.end() || !found->second.pending)
+            owner->fail(FaultKind::Synchronisation, *issuer, place.lane,
                         "arrives at an mbarrier that expects no arrival");
+          for (const PendingCopy &copy : mine) {
+            if (copy.lane != place.lane)
+              continue;
+            if (!copy.isPerformed)
+              perform(copy);
+            if (checker)
+              checker->endWrite(found->second, false, *owner->cta,
+                                owner->cta->getOffset(copy.destination),
+                                copy.size);
+          }
           --found->second.pending;
-          completePhase(*place.first, place.second, found->second);
+          completePhase(*place.cta, found->second);
         }
       },
       "cp.async.mbarrier.arrive");

@@ -87,8 +87,15 @@ static std::vector<Arrival> findArrivals(Warp &warp, const Instruction &x,
                       " has not initialised");
     }
   }
-  for (const Arrival &arrival : arrivals)
+  for (const Arrival &arrival : arrivals) {
     checkShared(warp, x, lane, *arrival.cta, arrival.offset, size, alignment);
+    if (!cluster.checker)
+      continue;
+    cluster.checker->beginWrite(warp, x, lane, *arrival.cta, arrival.offset,
+                                size);
+    cluster.checker->useByProxy(
+        warp, x, lane, arrival.barrierCta->mbarriers.at(arrival.barrier));
+  }
   return arrivals;
 }
 
@@ -96,8 +103,10 @@ static void countBytes(const Arrival &arrival, uint32_t size) {
   auto found = arrival.barrierCta->mbarriers.find(arrival.barrier);
   if (found == arrival.barrierCta->mbarriers.end())
     return;
+  if (Checker *checker = arrival.cta->cluster->checker.get())
+    checker->endWrite(found->second, true, *arrival.cta, arrival.offset, size);
   found->second.transactions -= size;
-  completePhase(*arrival.barrierCta, arrival.barrier, found->second);
+  completePhase(*arrival.barrierCta, found->second);
 }
 
 void emulated::copyBulkLoad(Lanes &lanes, const Instruction &x, uint32_t mask) {
@@ -277,13 +286,22 @@ void emulated::copyTensorLoad(Lanes &lanes, const Instruction &x,
 }
 
 /// Copies out of shared memory belong to groups of their lane.
-static void addStore(Warp &warp, unsigned lane, std::function<void()> perform) {
+static void addStore(Warp &warp, const Instruction &x, unsigned lane, Cta &cta,
+                     uint32_t offset, uint32_t size,
+                     std::function<void()> perform) {
   Cluster &cluster = *warp.cta->cluster;
   AsyncOrder order = cluster.launch.options.order;
-  if (order == AsyncOrder::Early ||
-      (order == AsyncOrder::Random && cluster.random() % 2))
-    return perform();
-  warp.stores.push_back({lane, warp.storeGroup[lane], std::move(perform)});
+  bool isEarly = order == AsyncOrder::Early ||
+                 (order == AsyncOrder::Random && cluster.random() % 2);
+  if (isEarly)
+    perform();
+  if (isEarly && !cluster.checker)
+    return;
+  if (cluster.checker)
+    cluster.checker->beginRead(warp, x, lane, cta, offset, size);
+  warp.stores.push_back({lane, warp.storeGroup[lane],
+                         isEarly ? nullptr : std::move(perform), &cta, offset,
+                         size});
 }
 
 void emulated::copyBulkStore(Lanes &lanes, const Instruction &x,
@@ -302,7 +320,7 @@ void emulated::copyBulkStore(Lanes &lanes, const Instruction &x,
     checkShared(warp, x, lane, cta, offset, size, 16);
     checkGlobal(warp, x, lane, to, size);
     const uint8_t *from = cta.getShared(offset, size);
-    addStore(warp, lane,
+    addStore(warp, x, lane, cta, offset, size,
              [=] { memcpy(reinterpret_cast<uint8_t *>(to), from, size); });
   }
 }
@@ -321,7 +339,7 @@ void emulated::copyTensorStore(Lanes &lanes, const Instruction &x,
                             getAddress(warp, x.addresses[0], lane), offset);
     checkShared(warp, x, lane, cta, offset, map.getBoxBytes(), 128);
     Cta *from = &cta;
-    addStore(warp, lane,
+    addStore(warp, x, lane, cta, offset, map.getBoxBytes(),
              [=] { storeBox(map, coordinates.data(), *from, offset); });
   }
 }
@@ -339,10 +357,14 @@ void emulated::completeStores(Warp &warp, uint32_t mask, uint32_t numLeft,
   for (PendingStore &store : warp.stores) {
     bool isDue = (mask >> store.lane & 1) &&
                  (isAll || store.group + numLeft < warp.storeGroup[store.lane]);
-    if (isDue)
-      store.perform();
-    else
+    if (!isDue) {
       std::swap(warp.stores[kept++], store);
+      continue;
+    }
+    if (store.perform)
+      store.perform();
+    if (Checker *checker = warp.cta->cluster->checker.get())
+      checker->endRead(warp, *store.cta, store.offset, store.size);
   }
   warp.stores.resize(kept);
 }

@@ -7,6 +7,7 @@
 
 #include "runtime/device/emulated/execute/Launch.h"
 
+#include "runtime/device/emulated/check/GlobalChecker.h"
 #include "runtime/device/emulated/execute/Warp.h"
 
 #include <cstdlib>
@@ -110,6 +111,9 @@ private:
 } // namespace
 
 void Launch::run() {
+  GlobalChecker checker;
+  if (options.isChecked)
+    globalChecker = &checker;
   uint64_t numWorkers =
       std::min<uint64_t>(options.numThreads, getNumClusters());
   // Starting a thread costs more than a small kernel.

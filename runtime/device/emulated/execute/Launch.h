@@ -66,6 +66,8 @@ struct Counters {
   }
 };
 
+class GlobalChecker;
+
 struct Launch {
   explicit Launch(const Program &program) : program(program) {}
 
@@ -75,6 +77,8 @@ struct Launch {
   uint32_t dynamicShared = 0;
   alignas(128) uint8_t parameters[8192] = {};
   const MemoryMap *memory = nullptr;
+  /// In the checked mode only.
+  GlobalChecker *globalChecker = nullptr;
 
   unsigned getNumThreads() const { return block[0] * block[1] * block[2]; }
   unsigned getNumWarps() const {

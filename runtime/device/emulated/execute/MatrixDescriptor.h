@@ -33,6 +33,16 @@ struct MatrixDescriptor {
     return make(bits, kPatterns[bits >> 61], isTransposed);
   }
 
+  /// Calls `visit` with the address of each 16 bytes of rows x depth elements.
+  template <typename Visit>
+  void forEachChunk(uint32_t firstRow, uint32_t rows, uint32_t depth,
+                    uint32_t elementSize, Visit visit) const {
+    uint32_t step = 16 / elementSize;
+    for (uint32_t row = 0; row < rows; row += isTransposed ? step : 1)
+      for (uint32_t k = 0; k < depth; k += isTransposed ? 1 : step)
+        visit(getAddress(firstRow + row, k, elementSize));
+  }
+
   /// The address of the byte `inner` along k (or along the rows, if
   /// transposed) of row (or k) `outer`.
   uint32_t getAddress(uint32_t row, uint32_t k, uint32_t elementSize) const {
@@ -56,6 +66,10 @@ private:
     return descriptor;
   }
 };
+
+/// Checks that the chunks lie in shared memory.
+void requireInside(Warp &warp, const Instruction &instruction, Cta &cta,
+                   const std::vector<uint32_t> &chunks);
 
 /// Reads rows x depth elements as values, row by row; with `byColumns`, k by k.
 void readMatrix(Warp &warp, const Instruction &instruction, Cta &cta,

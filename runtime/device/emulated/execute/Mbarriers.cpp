@@ -10,11 +10,13 @@
 
 using namespace emulated;
 
-void emulated::completePhase(Cta &, uint32_t, Mbarrier &barrier) {
+void emulated::completePhase(Cta &cta, Mbarrier &barrier) {
   if (barrier.pending != 0 || barrier.transactions != 0)
     return;
   ++barrier.phase;
   barrier.pending = barrier.expected;
+  if (Checker *checker = cta.cluster->checker.get())
+    checker->completePhase(barrier);
 }
 
 Mbarrier &emulated::findMbarrier(Warp &warp, const Instruction &x,
@@ -43,6 +45,8 @@ void emulated::mbarrierInit(Lanes &lanes, const Instruction &x, uint32_t mask) {
     Mbarrier barrier;
     barrier.expected = counts[lane];
     barrier.pending = counts[lane];
+    if (Checker *checker = warp.cta->cluster->checker.get())
+      checker->initialise(warp, barrier);
     cta.mbarriers[offset] = barrier;
   }
 }
@@ -66,6 +70,7 @@ void emulated::mbarrierArrive(Lanes &lanes, const Instruction &x,
   Warp &warp = static_cast<Warp &>(lanes);
   uint64_t addresses[kWarpSize];
   computeAddresses(warp, x.addresses[0], addresses);
+  Checker *checker = warp.cta->cluster->checker.get();
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = __builtin_ctz(rest);
     Cta *cta;
@@ -90,8 +95,10 @@ void emulated::mbarrierArrive(Lanes &lanes, const Instruction &x,
       if (x.flags & kMbarrierDrops)
         barrier.expected -= count;
       barrier.pending -= count;
+      if (checker)
+        checker->release(warp, barrier.current);
     }
-    completePhase(*cta, offset, barrier);
+    completePhase(*cta, barrier);
   }
 }
 
@@ -99,6 +106,7 @@ void emulated::mbarrierWait(Lanes &lanes, const Instruction &x, uint32_t mask) {
   Warp &warp = static_cast<Warp &>(lanes);
   uint64_t addresses[kWarpSize];
   computeAddresses(warp, x.addresses[0], addresses);
+  Checker *checker = warp.cta->cluster->checker.get();
   uint32_t done = 0;
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = __builtin_ctz(rest);
@@ -111,6 +119,10 @@ void emulated::mbarrierWait(Lanes &lanes, const Instruction &x, uint32_t mask) {
             ? (barrier.phase & 1) != (lanes.word(x.operands[0])[lane] & 1)
             : barrier.phase != uint32_t(lanes.wide(x.operands[0])[lane]);
     done |= uint32_t(isDone) << lane;
+    if (!isDone || !checker)
+      continue;
+    checker->acquire(warp, barrier.done);
+    checker->synchroniseLanes(warp);
   }
   lanes.setPredicate(x.results[0], done, mask);
   if (done == mask)

@@ -73,6 +73,8 @@ static uint8_t *resolveShared(Warp &warp, const Instruction &instruction,
                   " bytes of shared memory at " + toHex(offset) +
                   ", outside of [" + toHex(cta.sharedBase) + ", " +
                   toHex(cta.sharedBase + cta.shared.size()) + ")");
+  if (Checker *checker = warp.cta->cluster->checker.get())
+    checker->accessShared(warp, instruction, lane, cta, offset, size, access);
   return pointer;
 }
 
@@ -102,6 +104,9 @@ static uint8_t *resolveGlobal(Warp &warp, const Instruction &instruction,
               std::string(describe(access)) + " " + std::to_string(size) +
                   " bytes of global memory at " + toHex(address) + ", " +
                   launch.memory->describe(address));
+  if (Checker *checker = warp.cta->cluster->checker.get();
+      checker && !isParameter)
+    checker->accessGlobal(warp, instruction, lane, address, size, access);
   return reinterpret_cast<uint8_t *>(address);
 }
 

@@ -41,22 +41,21 @@ const MemoryMap::Range *MemoryMap::findStart(uint64_t address) const {
 std::string MemoryMap::describe(uint64_t address) const {
   auto before = ranges.upper_bound(address);
   auto old = freed.upper_bound(address);
-  if (old != freed.begin()) {
-    --old;
-    if (address - old->first < old->second.size)
-      return "inside an allocation of " + std::to_string(old->second.size) +
-             " bytes that was freed";
-  }
+  bool isFreed =
+      old != freed.begin() && (--old, address - old->first < old->second.size);
   if (before != ranges.begin()) {
-    --before;
-    uint64_t beyond = address - before->first - before->second.size;
-    if (address - before->first >= before->second.size && beyond < 1u << 20)
-      return std::to_string(beyond) + " bytes beyond the end of " +
-             before->second.origin + " of " +
-             std::to_string(before->second.size) + " bytes";
-    if (address - before->first < before->second.size)
-      return "across the end of " + std::string(before->second.origin) +
-             " of " + std::to_string(before->second.size) + " bytes";
+    const Range &range = (--before)->second;
+    std::string name = std::string(range.origin) + " of " +
+                       std::to_string(range.size) + " bytes";
+    if (address - before->first < range.size)
+      return "across the end of " + name;
+    uint64_t beyond = address - before->first - range.size;
+    // Memory near the end is more likely meant than what was there before.
+    if (beyond < (isFreed ? 4096 : 1u << 20))
+      return std::to_string(beyond) + " bytes beyond the end of " + name;
   }
+  if (isFreed)
+    return "inside an allocation of " + std::to_string(old->second.size) +
+           " bytes that was freed";
   return "in no allocation";
 }

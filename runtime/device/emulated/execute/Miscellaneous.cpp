@@ -45,7 +45,10 @@ void emulated::readClock(Lanes &lanes, const Instruction &x, uint32_t mask) {
   }
 }
 
-void emulated::fence(Lanes &, const Instruction &, uint32_t) {
+void emulated::fence(Lanes &lanes, const Instruction &x, uint32_t) {
+  Warp &warp = static_cast<Warp &>(lanes);
+  if (Checker *checker = warp.cta->cluster->checker.get())
+    checker->fence(warp, x.flags & 1, x.flags & 2);
   __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 

@@ -226,6 +226,20 @@ static void multiply(Warp &warp, const Instruction &x, uint32_t sums,
   }
 }
 
+static std::vector<uint32_t> findChunks(Warp &warp, const Instruction &x,
+                                        uint64_t a, uint64_t b,
+                                        uint32_t descriptor) {
+  Shape shape = decodeShape(warp, x, x.flags >> 4 & 3, descriptor);
+  std::vector<uint32_t> chunks;
+  auto add = [&](uint32_t address) { chunks.push_back(address); };
+  if (!(x.flags & 1))
+    MatrixDescriptor::fromTcgen05(a, shape.isTransposedA)
+        .forEachChunk(0, shape.rows, shape.depth, sizeOf(shape.a), add);
+  MatrixDescriptor::fromTcgen05(b, shape.isTransposedB)
+      .forEachChunk(0, shape.columns, shape.depth, sizeOf(shape.b), add);
+  return chunks;
+}
+
 void emulated::tensorMultiply(Lanes &lanes, const Instruction &x,
                               uint32_t mask) {
   Warp &warp = static_cast<Warp &>(lanes);
@@ -247,10 +261,19 @@ void emulated::tensorMultiply(Lanes &lanes, const Instruction &x,
     auto perform = [=] {
       multiply(*issuer, *instruction, to, a, b, descriptor, isAccumulating);
     };
+    Cta::TensorProduct product;
     if (warp.cta->launch->options.order == AsyncOrder::Early)
       perform();
     else
-      warp.cta->tensorWork.push_back(perform);
+      product.perform = perform;
+    if (Checker *checker = warp.cta->cluster->checker.get()) {
+      product.chunks = findChunks(warp, x, a, b, descriptor);
+      requireInside(warp, x, *warp.cta, product.chunks);
+      for (uint32_t chunk : product.chunks)
+        checker->beginRead(warp, x, lane, *warp.cta, chunk, 16);
+    }
+    if (product.perform || !product.chunks.empty())
+      warp.cta->tensorWork.push_back(std::move(product));
   }
 }
 
@@ -263,21 +286,26 @@ void emulated::tensorCommit(Lanes &lanes, const Instruction &x, uint32_t mask) {
     Cta *cta;
     uint32_t offset;
     findMbarrier(warp, x, lane, addresses[lane], cta, offset);
-    auto work = std::make_shared<std::vector<std::function<void()>>>(
+    auto work = std::make_shared<std::vector<Cta::TensorProduct>>(
         std::move(warp.cta->tensorWork));
     warp.cta->tensorWork.clear();
     Warp *issuer = &warp;
     const Instruction *instruction = &x;
     warp.cta->cluster->addAsync(
         [=] {
-          for (const auto &perform : *work)
-            perform();
+          for (const Cta::TensorProduct &product : *work)
+            if (product.perform)
+              product.perform();
           auto found = cta->mbarriers.find(offset);
           if (found == cta->mbarriers.end() || !found->second.pending)
             issuer->fail(FaultKind::Synchronisation, *instruction, lane,
                          "arrives at an mbarrier that expects no arrival");
+          if (Checker *checker = cta->cluster->checker.get())
+            for (const Cta::TensorProduct &product : *work)
+              for (uint32_t chunk : product.chunks)
+                checker->endRead(found->second, *issuer->cta, chunk, 16);
           --found->second.pending;
-          completePhase(*cta, offset, found->second);
+          completePhase(*cta, found->second);
         },
         "tcgen05.commit");
   }

@@ -8,6 +8,7 @@
 #ifndef RUNTIME_DEVICE_EMULATED_EXECUTE_WARP_H
 #define RUNTIME_DEVICE_EMULATED_EXECUTE_WARP_H
 
+#include "runtime/device/emulated/check/Checker.h"
 #include "runtime/device/emulated/execute/Launch.h"
 
 #include <array>
@@ -20,7 +21,6 @@ namespace emulated {
 struct Cta;
 struct Cluster;
 struct Warp;
-class Checker;
 
 /// Lanes of a warp that execute together.
 struct Group {
@@ -74,6 +74,9 @@ struct PendingStore {
   unsigned lane;
   uint32_t group;
   std::function<void()> perform;
+  /// What it reads.
+  Cta *cta;
+  uint32_t offset, size;
 };
 
 /// A wgmma that is not complete.
@@ -81,6 +84,7 @@ struct PendingWgmma {
   const Instruction *instruction;
   uint64_t a, b;
   bool isAccumulating;
+  bool isPerformed;
   uint32_t group;
 };
 
@@ -126,6 +130,7 @@ struct Barrier {
   bool isUsed = false;
   // For bar.red: lanes whose predicate holds, and who takes the result.
   unsigned numTrue = 0;
+  Knowledge knowledge;
   struct Reduction {
     Warp *warp;
     uint32_t mask;
@@ -139,6 +144,11 @@ struct Mbarrier {
   int64_t pending = 0;
   int64_t transactions = 0;
   uint32_t phase = 0;
+  // For the checker: its agent, the warp that initialised it, and what it hands
+  // on.
+  unsigned agent = 0, owner = 0;
+  bool isFenced = false;
+  Knowledge current, done;
 };
 
 struct Cta {
@@ -155,9 +165,17 @@ struct Cta {
   std::vector<uint32_t> tensorMemory;
   uint32_t tensorColumns = 0;
   /// Products of tcgen05 since the last commit.
-  std::vector<std::function<void()>> tensorWork;
-  Checker *checker = nullptr;
+  struct TensorProduct {
+    std::function<void()> perform;
+    /// Addresses of 16 bytes each that it reads; in the checked mode only.
+    std::vector<uint32_t> chunks;
+  };
+  std::vector<TensorProduct> tensorWork;
 
+  /// The address of a byte of shared memory.
+  uint32_t getOffset(const uint8_t *pointer) const {
+    return sharedBase + (pointer - shared.data());
+  }
   /// The bytes at an address of the shared window, or null.
   uint8_t *getShared(uint32_t address, uint32_t size) {
     uint64_t offset = (uint64_t)address - sharedBase;
@@ -192,6 +210,11 @@ struct Cluster {
   unsigned numIdleRounds = 0;
   std::mt19937_64 random;
   Counters counters;
+  /// In the checked mode only.
+  std::unique_ptr<Checker> checker;
+  Knowledge barrierKnowledge;
+  /// The number of the cluster, and of its first CTA, in the launch.
+  uint64_t index = 0, firstCta = 0;
 
 private:
   bool runRound();
@@ -239,7 +262,7 @@ Mbarrier &findMbarrier(Warp &warp, const Instruction &instruction,
                        unsigned lane, uint64_t address, Cta *&cta,
                        uint32_t &offset);
 /// Begins the next phase if nothing is awaited.
-void completePhase(Cta &cta, uint32_t offset, Mbarrier &barrier);
+void completePhase(Cta &cta, Mbarrier &barrier);
 /// Completes copies of cp.async by the lanes in `mask`: all but those of the
 /// last `numLeft` groups, or really all.
 void completeCopies(Warp &warp, uint32_t mask, uint32_t numLeft, bool isAll);

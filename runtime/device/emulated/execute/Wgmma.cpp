@@ -34,6 +34,30 @@ void emulated::readMatrix(Warp &warp, const Instruction &x, Cta &cta,
     }
 }
 
+void emulated::requireInside(Warp &warp, const Instruction &x, Cta &cta,
+                             const std::vector<uint32_t> &chunks) {
+  for (uint32_t chunk : chunks)
+    if (!cta.getShared(chunk, 16))
+      warp.fail(FaultKind::IllegalAddress, x, 0,
+                "has a descriptor that reads shared memory at " +
+                    std::to_string(chunk) + ", beyond its end");
+}
+
+/// What a product reads of shared memory, in units of 16 bytes.
+static std::vector<uint32_t> findChunks(const Warp &warp,
+                                        const PendingWgmma &pending) {
+  const Instruction &x = *pending.instruction;
+  unsigned size = sizeOf(x.type), depth = 32 / size;
+  std::vector<uint32_t> chunks;
+  auto add = [&](uint32_t address) { chunks.push_back(address); };
+  if (!(x.flags & kWgmmaRegisters))
+    MatrixDescriptor::fromWgmma(pending.a, x.flags & kWgmmaTransposeA)
+        .forEachChunk(warp.index % 4 * 16, 16, depth, size, add);
+  MatrixDescriptor::fromWgmma(pending.b, x.flags & kWgmmaTransposeB)
+      .forEachChunk(0, x.count, depth, size, add);
+  return chunks;
+}
+
 void emulated::wgmmaFence(Lanes &lanes, const Instruction &, uint32_t) {
   static_cast<Warp &>(lanes).isWgmmaFenced = true;
 }
@@ -133,10 +157,17 @@ void emulated::wgmmaMultiply(Lanes &lanes, const Instruction &x,
   pending.b = lanes.wide(x.operands[next])[0];
   pending.isAccumulating = lanes.predicate(x.operands[next + 1]) & 1;
   pending.group = warp.wgmmaGroup;
-  AsyncOrder order = warp.cta->launch->options.order;
-  if (order == AsyncOrder::Early)
+  pending.isPerformed = warp.cta->launch->options.order == AsyncOrder::Early;
+  if (pending.isPerformed)
     multiply(warp, pending);
-  else
+  Checker *checker = warp.cta->cluster->checker.get();
+  if (checker) {
+    std::vector<uint32_t> chunks = findChunks(warp, pending);
+    requireInside(warp, x, *warp.cta, chunks);
+    for (uint32_t chunk : chunks)
+      checker->beginRead(warp, x, 0, *warp.cta, chunk, 16);
+  }
+  if (checker || !pending.isPerformed)
     warp.wgmmas.push_back(pending);
 }
 
@@ -148,9 +179,18 @@ void emulated::wgmmaWait(Lanes &lanes, const Instruction &x, uint32_t) {
   Warp &warp = static_cast<Warp &>(lanes);
   // Products complete in their order.
   size_t done = 0;
-  while (done < warp.wgmmas.size() &&
-         warp.wgmmas[done].group + x.immediate < warp.wgmmaGroup)
-    multiply(warp, warp.wgmmas[done++]);
+  Checker *checker = warp.cta->cluster->checker.get();
+  for (; done < warp.wgmmas.size(); ++done) {
+    const PendingWgmma &pending = warp.wgmmas[done];
+    if (pending.group + x.immediate >= warp.wgmmaGroup)
+      break;
+    if (!pending.isPerformed)
+      multiply(warp, pending);
+    if (!checker)
+      continue;
+    for (uint32_t chunk : findChunks(warp, pending))
+      checker->endRead(warp, *warp.cta, chunk, 16);
+  }
   warp.wgmmas.erase(warp.wgmmas.begin(), warp.wgmmas.begin() + done);
   if (x.immediate == 0)
     warp.isWgmmaFenced = false;

@@ -10,7 +10,14 @@
 
 using namespace emulated;
 
+void Decoder::takeOrder() {
+  instruction.isReleasing = has("release") || has("acq_rel");
+  instruction.isStrong = instruction.isReleasing || has("volatile") ||
+                         has("relaxed") || has("acquire") || has("mmio");
+}
+
 void Decoder::decodeLoad() {
+  takeOrder();
   skipCacheHints();
   skipScopes();
   Space space = getSpace();
@@ -34,6 +41,7 @@ void Decoder::decodeLoad() {
 }
 
 void Decoder::decodeStore() {
+  takeOrder();
   skipCacheHints();
   skipScopes();
   Space space = getSpace();
@@ -56,6 +64,7 @@ void Decoder::decodeStore() {
 void Decoder::decodeAtomic() {
   static const char *const kOperations[] = {"add", "min",  "max", "and", "or",
                                             "xor", "exch", "cas", "inc", "dec"};
+  takeOrder();
   skipCacheHints();
   skipScopes();
   Space space = getSpace();

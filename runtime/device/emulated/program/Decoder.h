@@ -120,6 +120,8 @@ private:
   /// Marks modifiers of caching that do not change results.
   void skipCacheHints();
   void skipScopes();
+  /// `.volatile`, `.acquire` and the like.
+  void takeOrder();
   Space getSpace();
   void requireAllUsed();
   Rounding getRounding();

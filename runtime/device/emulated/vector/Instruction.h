@@ -98,6 +98,11 @@ struct Instruction {
   Type type = Type::None;
   Type source = Type::None;
   bool isGuardNegated = false;
+  /// An access that other threads may race with: atomic, volatile, relaxed,
+  /// acquire or release.
+  bool isStrong = false;
+  /// It orders what its thread did before.
+  bool isReleasing = false;
   /// Offset of the guard's predicate, or -1.
   int32_t guard = -1;
   /// Bits of the floating point control register.

@@ -252,11 +252,18 @@ TEST_F(Pipeline, bytesThatAreNotReadBecomeZero) {
     }
 }
 
-TEST_F(Pipeline, aWaitThatComesTooEarlyShowsOldBytes) {
-  // The copies of the second group have not arrived: the filling shows.
-  std::vector<uint16_t> values = runWith("1", 16);
-  EXPECT_EQ(values[0], 0);
-  EXPECT_EQ(values[8], 0xcdcd);
+TEST_F(Pipeline, aWaitThatComesTooEarlyIsFound) {
+  std::string text = kPipeline;
+  text.replace(text.find("@WAIT@"), 6, "1");
+  CUfunction kernel = load(text, "pipeline", "sm_90");
+  Buffer<uint16_t> in(std::vector<uint16_t>(512)),
+      out(std::vector<uint16_t>(1024));
+  EXPECT_EQ(run(kernel, {1, 32}, in.address, out.address, 16),
+            CUDA_ERROR_LAUNCH_FAILED);
+  EXPECT_NE(report().find("while an asynchronous copy to it is in flight"),
+            std::string::npos)
+      << report();
+  Device::get().stickyError = CUDA_SUCCESS;
 }
 
 // Lane 0 waits on an mbarrier for the copies of all lanes.
