@@ -67,7 +67,8 @@ Extent Extent::get(Value tensor, int64_t dim) {
     return get(expand.getMixedOutputShape()[dim]);
   if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
     Extent product;
-    for (int64_t own : collapse.getReassociationIndices()[dim])
+    ReassociationIndices group = collapse.getReassociationIndices()[dim];
+    for (int64_t own : group)
       product = product * get(collapse.getSrc(), own);
     return product;
   }
