@@ -183,6 +183,20 @@ MOE_API moe_status_t moe_program_output(const moe_program_t *program,
                                         size_t index,
                                         moe_value_info_t *out_info);
 
+/* An output that is an input followed by new entries along dimension `axis`,
+   such as the cache of a decoder. See moe_session_run. */
+typedef struct moe_state_info {
+  size_t input;
+  size_t output;
+  uint32_t axis;
+} moe_state_info_t;
+
+MOE_API moe_status_t moe_program_state_count(const moe_program_t *program,
+                                             size_t *out_count);
+MOE_API moe_status_t moe_program_state(const moe_program_t *program,
+                                       size_t index,
+                                       moe_state_info_t *out_info);
+
 /* The instruction set level of the code that was loaded; owned by the program.
  */
 MOE_API moe_status_t moe_program_isa(const moe_program_t *program,
@@ -215,15 +229,98 @@ MOE_API void moe_session_destroy(moe_session_t *session);
 
 /* Runs the program. Every input of the program must be given once, in any
    order; their data is read during the call only. Inputs may be outputs of the
-   previous run of the same session. */
+   previous run of the same session.
+
+   The input of a state (moe_program_state) may be left out once a run has
+   succeeded: the run then continues with what the last successful run left, and
+   the new entries are written behind the old ones, which are not copied unless
+   the memory of the state has to grow; it doubles. Given the input, the state
+   begins anew. */
 MOE_API moe_status_t moe_session_run(moe_session_t *session,
                                      const moe_input_t *inputs,
                                      size_t input_count);
 
 /* An output of the last successful run. Its `dims` and `data` are owned by the
-   session and live until the next moe_session_run on it returns. */
+   session and live until the next moe_session_run on it returns. A state whose
+   memory has gaps is copied when it is asked for. */
 MOE_API moe_status_t moe_session_output(const moe_session_t *session,
                                         size_t index, moe_tensor_t *out_tensor);
+
+/* ---- Watching a session ------------------------------------------------- */
+
+/* Begins to record which experts tokens choose, dropping what was recorded, or
+   with 0 ends it. A session that records nothing pays nothing. */
+MOE_API moe_status_t moe_session_record_routing(moe_session_t *session,
+                                                int enable);
+
+/* The choices of one expert layer in all runs since recording began. */
+typedef struct moe_routing {
+  int64_t tokens;
+  /* Experts per token, and experts to choose from. */
+  int64_t slots;
+  int64_t experts;
+  /* `tokens` x `slots`, row-major; an id below 0 is a slot without expert. */
+  const int32_t *ids;
+  const float *weights;
+  /* The number of tokens of each time that the layer ran. */
+  int64_t calls;
+  const int64_t *call_tokens;
+} moe_routing_t;
+
+/* How many expert layers have been recorded: those of 'experts.layers' in the
+   manifest, in that order. */
+MOE_API moe_status_t moe_session_routing_count(const moe_session_t *session,
+                                               size_t *out_count);
+/* The pointers in `out_routing` are owned by the session and live until its
+   next run or the end of the recording. */
+MOE_API moe_status_t moe_session_routing(const moe_session_t *session,
+                                         size_t layer,
+                                         moe_routing_t *out_routing);
+
+/* Begins to time runs, dropping what was timed, or with 0 ends it. */
+MOE_API moe_status_t moe_session_profile(moe_session_t *session, int enable);
+
+typedef enum moe_span_kind {
+  /* A whole run. */
+  MOE_SPAN_RUN = 0,
+  /* An operation, on the thread that called moe_session_run. */
+  MOE_SPAN_OPERATION = 1,
+  /* A part of a parallel loop, on the thread that ran it. */
+  MOE_SPAN_PIECE = 2
+} moe_span_kind_t;
+
+typedef struct moe_span {
+  /* The ONNX node or block that the operation came from. */
+  const char *name;
+  moe_span_kind_t kind;
+  /* 0: the thread that called moe_session_run. */
+  uint32_t thread;
+  /* Nanoseconds of the system's monotonic clock. */
+  int64_t begin_ns;
+  int64_t end_ns;
+} moe_span_t;
+
+/* All spans since the profile began, by thread and begin; none without a
+   profile. Owned by the session, until its next run or the end of the profile;
+   the names are owned by the program. */
+MOE_API moe_status_t moe_session_spans(moe_session_t *session,
+                                       const moe_span_t **out_spans,
+                                       size_t *out_count);
+
+typedef struct moe_session_statistics {
+  /* sizeof(moe_session_statistics_t) of the caller. */
+  size_t struct_size;
+  /* How often memory for tensors came from the system. */
+  uint64_t system_allocations;
+  /* The memory of the static plan. */
+  uint64_t arena_bytes;
+  /* What was copied because a state had no room or its input was given. */
+  uint64_t state_bytes_copied;
+} moe_session_statistics_t;
+
+/* Fills in the fields that the `struct_size` of `out_statistics` covers. */
+MOE_API moe_status_t moe_session_statistics(
+    moe_session_t *session, moe_session_statistics_t *out_statistics);
 
 #ifdef __cplusplus
 }

@@ -5,8 +5,11 @@ find_package(GTest REQUIRED)
 add_library(moert-test-code MODULE runtime/core/Inputs/Code.c)
 
 add_executable(moert-tests
+  runtime/core/AllocationsTest.cpp
   runtime/core/BindInputsTest.cpp
+  runtime/core/SessionStateTest.cpp
   runtime/core/SessionTest.cpp
+  runtime/core/SessionWatchTest.cpp
   runtime/device/cpu/AllocatorTest.cpp
   runtime/device/cpu/InstructionSetsTest.cpp
   runtime/device/cpu/ThreadPoolTest.cpp

@@ -17,6 +17,10 @@ asan = "".join(glob.glob(f"{config.llvm_prefix}/lib/clang/*/lib/*/libclang_rt.as
 if asan:
     config.available_features.add("asan")
 
+# The runtime is built with this one for a test of its own.
+if glob.glob(f"{config.llvm_prefix}/lib/clang/*/lib/*/libclang_rt.tsan-x86_64.a"):
+    config.available_features.add("tsan")
+
 tools = [os.path.join(config.moec_build, "bin"), config.llvm_tools]
 config.environment["PATH"] = os.pathsep.join(tools + [os.environ["PATH"]])
 config.environment["HOME"] = os.environ.get("HOME", "/")

@@ -16,6 +16,8 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <map>
+
 using namespace mlir;
 using namespace mlir::moe;
 namespace json = llvm::json;
@@ -76,7 +78,7 @@ static LogicalResult addSignature(ModuleOp module, json::Object &manifest) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (!main)
     return module.emitError("expected a function @main");
-  json::Array inputs, outputs;
+  json::Array inputs, outputs, states;
   for (auto [index, type] : llvm::enumerate(main.getArgumentTypes())) {
     FailureOr<json::Value> value = describeValue(
         main, type, main.getArgAttrDict(index), "input_" + Twine(index));
@@ -84,15 +86,37 @@ static LogicalResult addSignature(ModuleOp module, json::Object &manifest) {
       return failure();
     inputs.push_back(std::move(*value));
   }
-  for (auto [index, type] : llvm::enumerate(main.getResultTypes())) {
-    FailureOr<json::Value> value = describeValue(
-        main, type, main.getResultAttrDict(index), "output_" + Twine(index));
+  // Results of the model that `main` does not return, by their place.
+  std::map<int64_t, DictionaryAttr> grown;
+  if (auto list = main->getAttrOfType<ArrayAttr>("moe.states"))
+    for (auto state : list.getAsRange<DictionaryAttr>())
+      grown[state.getAs<IntegerAttr>("output").getInt()] = state;
+  size_t kept = 0, count = main.getNumResults() + grown.size();
+  for (size_t index = 0; index < count; ++index) {
+    Type type;
+    DictionaryAttr attributes;
+    if (auto found = grown.find(index); found != grown.end()) {
+      DictionaryAttr state = found->second;
+      type = state.getAs<TypeAttr>("type").getValue();
+      attributes = state.getAs<DictionaryAttr>("attributes");
+      states.push_back(
+          json::Object{{"input", state.getAs<IntegerAttr>("input").getInt()},
+                       {"output", static_cast<int64_t>(index)},
+                       {"axis", state.getAs<IntegerAttr>("axis").getInt()}});
+    } else {
+      type = main.getResultTypes()[kept];
+      attributes = main.getResultAttrDict(kept++);
+    }
+    FailureOr<json::Value> value =
+        describeValue(main, type, attributes, "output_" + Twine(index));
     if (failed(value))
       return failure();
     outputs.push_back(std::move(*value));
   }
   manifest["inputs"] = std::move(inputs);
   manifest["outputs"] = std::move(outputs);
+  if (!states.empty())
+    manifest["states"] = std::move(states);
   return success();
 }
 

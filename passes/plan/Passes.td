@@ -29,6 +29,26 @@ def LowerToKern : Pass<"moe-lower-to-kern"> {
                            "::mlir::linalg::LinalgDialect"];
 }
 
+def RecordRouting : Pass<"moe-record-routing", "::mlir::ModuleOp"> {
+  let summary = "tells the runtime which experts the routers choose";
+  let description = [{
+    Before each `moe.fused_ffn` of known extents a call of `moert_record_routing_IDS_WEIGHTS` with the number of the layer,
+    the number of experts, the ids and the weights. A session that records nothing returns at once.
+
+    ```mlir
+    func.func @main(%x: tensor<?x64xf32>, %ids: tensor<?x2xi64>, %w: tensor<?x2xf32>, %up: tensor<8x64x32xf32>,
+                    %down: tensor<8x32x64xf32>) -> tensor<?x64xf32> {
+      %rows, %offsets = moe.permute %ids {experts = 8} : tensor<?x2xi64> -> tensor<?xi32>, tensor<9xi32>
+      %y = moe.fused_ffn %x, %w, %rows, %offsets up(%up : tensor<8x64x32xf32>) down(%down : tensor<8x32x64xf32>)
+             {activation = #moe.activation<relu>}
+             : tensor<?x64xf32>, tensor<?x2xf32>, tensor<?xi32>, tensor<9xi32> -> tensor<?x64xf32>
+      return %y : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def PlanWeights : Pass<"moe-plan-weights", "::mlir::ModuleOp"> {
   let summary = "gives every weight its place in the artifact";
   let description = [{

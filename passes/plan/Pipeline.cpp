@@ -10,6 +10,7 @@
 using namespace mlir;
 
 void moe::buildPlanPipeline(OpPassManager &manager, StringRef weights) {
+  manager.addPass(createRecordRouting());
   LowerToKernOptions options;
   options.weights = weights.str();
   manager.addPass(createLowerToKern(options));

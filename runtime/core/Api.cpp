@@ -19,7 +19,8 @@ struct moe_program {
 };
 
 struct moe_session {
-  Session session;
+  // What is read from a session may be computed when it is asked for.
+  mutable Session session;
 };
 
 static thread_local std::string lastError;
@@ -93,15 +94,19 @@ moe_status_t moe_program_open(const char *path,
 
 void moe_program_close(moe_program_t *program) { delete program; }
 
+static Status outOfRange(size_t count, size_t index) {
+  return Status(MOE_ERROR_INVALID_ARGUMENT,
+                "expected an index below " + std::to_string(count) + ", got " +
+                    std::to_string(index));
+}
+
 static moe_status_t getInfo(const std::vector<ValueInfo> &values, size_t index,
                             moe_value_info_t *out_info) {
   if (!out_info)
     return nullPointer("out_info");
   return guard([&] {
     if (index >= values.size())
-      return Status(MOE_ERROR_INVALID_ARGUMENT,
-                    "expected an index below " + std::to_string(values.size()) +
-                        ", got " + std::to_string(index));
+      return outOfRange(values.size(), index);
     const ValueInfo &value = values[index];
     *out_info = {value.name.c_str(), value.dtype, uint32_t(value.dims.size()),
                  value.dims.data(), value.symbolPointers.data()};
@@ -137,6 +142,28 @@ moe_status_t moe_program_output(const moe_program_t *program, size_t index,
   if (!program)
     return nullPointer("program");
   return getInfo(program->program->getManifest().outputs, index, out_info);
+}
+
+moe_status_t moe_program_state_count(const moe_program_t *program,
+                                     size_t *out_count) {
+  if (!program || !out_count)
+    return nullPointer(program ? "out_count" : "program");
+  *out_count = program->program->getManifest().states.size();
+  return MOE_OK;
+}
+
+moe_status_t moe_program_state(const moe_program_t *program, size_t index,
+                               moe_state_info_t *out_info) {
+  if (!program || !out_info)
+    return nullPointer(program ? "out_info" : "program");
+  return guard([&] {
+    const std::vector<StateInfo> &states =
+        program->program->getManifest().states;
+    if (index >= states.size())
+      return outOfRange(states.size(), index);
+    *out_info = {states[index].input, states[index].output, states[index].axis};
+    return Status();
+  });
 }
 
 moe_status_t moe_program_isa(const moe_program_t *program,
@@ -204,4 +231,58 @@ moe_status_t moe_session_output(const moe_session_t *session, size_t index,
   if (!session || !out_tensor)
     return nullPointer(session ? "out_tensor" : "session");
   return guard([&] { return session->session.getOutput(index, *out_tensor); });
+}
+
+moe_status_t moe_session_record_routing(moe_session_t *session, int enable) {
+  if (!session)
+    return nullPointer("session");
+  return guard([&] { return session->session.recordRouting(enable); });
+}
+
+moe_status_t moe_session_routing_count(const moe_session_t *session,
+                                       size_t *out_count) {
+  if (!session || !out_count)
+    return nullPointer(session ? "out_count" : "session");
+  return guard([&] { return session->session.getRoutingCount(*out_count); });
+}
+
+moe_status_t moe_session_routing(const moe_session_t *session, size_t layer,
+                                 moe_routing_t *out_routing) {
+  if (!session || !out_routing)
+    return nullPointer(session ? "out_routing" : "session");
+  return guard(
+      [&] { return session->session.getRouting(layer, *out_routing); });
+}
+
+moe_status_t moe_session_profile(moe_session_t *session, int enable) {
+  if (!session)
+    return nullPointer("session");
+  return guard([&] { return session->session.profile(enable); });
+}
+
+moe_status_t moe_session_spans(moe_session_t *session,
+                               const moe_span_t **out_spans,
+                               size_t *out_count) {
+  if (!session || !out_spans || !out_count)
+    return nullPointer(!session     ? "session"
+                       : !out_spans ? "out_spans"
+                                    : "out_count");
+  return guard(
+      [&] { return session->session.getSpans(*out_spans, *out_count); });
+}
+
+moe_status_t moe_session_statistics(moe_session_t *session,
+                                    moe_session_statistics_t *out_statistics) {
+  if (!session || !out_statistics)
+    return nullPointer(session ? "out_statistics" : "session");
+  return guard([&] {
+    moe_session_statistics_t statistics = {};
+    Status status = session->session.getStatistics(statistics);
+    if (status.ok()) {
+      statistics.struct_size = out_statistics->struct_size;
+      std::memcpy(out_statistics, &statistics,
+                  std::min(statistics.struct_size, sizeof(statistics)));
+    }
+    return status;
+  });
 }

@@ -8,7 +8,6 @@
 #include "runtime/core/BindInputs.h"
 
 #include <algorithm>
-#include <map>
 
 using namespace moert;
 
@@ -38,56 +37,78 @@ bool moert::getByteSize(moe_dtype_t dtype, uint32_t rank, const int64_t *dims,
   return result <= INT64_MAX;
 }
 
-namespace {
-/// What a symbol was bound to, and by which dimension.
-struct Binding {
-  int64_t extent;
-  const ValueInfo *value;
-  size_t dimension;
-};
-} // namespace
-
 static Status checkTensor(const ValueInfo &value, const moe_tensor_t &tensor) {
-  std::string input = "input '" + value.name + "': ";
+  auto fail = [&](const std::string &reason) {
+    return invalid("input '" + value.name + "': " + reason);
+  };
+  auto mismatch = [&](const std::string &more) {
+    return fail("expected " + value.str() + ", got " +
+                describe(tensor.dtype, tensor.rank, tensor.dims) + more);
+  };
   if (!moe_dtype_name(tensor.dtype))
-    return invalid(input + "expected " + value.str() +
-                   ", got the unknown type number " +
-                   std::to_string(int(tensor.dtype)));
+    return fail("expected " + value.str() + ", got the unknown type number " +
+                std::to_string(int(tensor.dtype)));
   if (tensor.rank != value.dims.size() || (tensor.rank && !tensor.dims))
-    return invalid(input + "expected " + value.str() + " of rank " +
-                   std::to_string(value.dims.size()) + ", got rank " +
-                   std::to_string(tensor.rank) +
-                   (tensor.rank && !tensor.dims ? " without extents" : ""));
-  std::string mismatch = input + "expected " + value.str() + ", got " +
-                         describe(tensor.dtype, tensor.rank, tensor.dims);
+    return fail("expected " + value.str() + " of rank " +
+                std::to_string(value.dims.size()) + ", got rank " +
+                std::to_string(tensor.rank) +
+                (tensor.rank && !tensor.dims ? " without extents" : ""));
   if (tensor.dtype != value.dtype)
-    return invalid(mismatch);
+    return mismatch("");
   for (uint32_t i = 0; i < tensor.rank; ++i)
     if (tensor.dims[i] < 0 ||
         (value.dims[i] >= 0 && tensor.dims[i] != value.dims[i]))
-      return invalid(mismatch);
+      return mismatch("");
   uint64_t bytes;
   if (!getByteSize(tensor.dtype, tensor.rank, tensor.dims, bytes))
-    return invalid(mismatch + ", which is too large");
+    return mismatch(", which is too large");
   if (bytes && !tensor.data)
-    return invalid(input + "expected data, got a null pointer");
+    return fail("expected data, got a null pointer");
   size_t alignment = moe_dtype_size(tensor.dtype);
   if (bytes && reinterpret_cast<uintptr_t>(tensor.data) % alignment != 0)
-    return invalid(input + "expected data aligned to " +
-                   std::to_string(alignment) + " bytes");
+    return fail("expected data aligned to " + std::to_string(alignment) +
+                " bytes");
+  return Status();
+}
+
+/// The extents of one symbol must agree.
+static Status checkSymbols(const std::vector<ValueInfo> &signature,
+                           const std::vector<const moe_tensor_t *> &tensors,
+                           size_t index) {
+  const ValueInfo &value = signature[index];
+  for (size_t j = 0; j < value.dims.size(); ++j) {
+    if (value.dims[j] >= 0)
+      continue;
+    const ValueInfo::Place &first = value.firstPlaces[j];
+    int64_t wanted = tensors[first.value]->dims[first.dimension];
+    int64_t extent = tensors[index]->dims[j];
+    if (extent != wanted)
+      return invalid("input '" + value.name + "': expected '" +
+                     value.symbols[j] + "' (dimension " + std::to_string(j) +
+                     ") to be " + std::to_string(wanted) + " as in dimension " +
+                     std::to_string(first.dimension) + " of input '" +
+                     signature[first.value].name + "', got " +
+                     std::to_string(extent));
+  }
   return Status();
 }
 
 Status moert::matchInputs(const std::vector<ValueInfo> &signature,
                           const moe_input_t *inputs, size_t count,
-                          std::vector<const moe_tensor_t *> &result) {
+                          std::vector<const moe_tensor_t *> &result,
+                          const moe_tensor_t *const *defaults) {
   result.assign(signature.size(), nullptr);
   for (size_t i = 0; i < count; ++i) {
     if (!inputs[i].name)
       return invalid("input " + std::to_string(i) + " has no name");
-    auto found = std::find_if(
-        signature.begin(), signature.end(),
-        [&](const ValueInfo &value) { return value.name == inputs[i].name; });
+    auto hasName = [&](const ValueInfo &value) {
+      return value.name == inputs[i].name;
+    };
+    // Most callers give them in the order of the signature.
+    auto found =
+        i < signature.size() && hasName(signature[i])
+            ? signature.begin() + i
+            : std::find_if(signature.begin(), signature.end(), hasName);
     if (found == signature.end())
       return invalid("unknown input '" + std::string(inputs[i].name) +
                      "', expected: " + listNames(signature));
@@ -97,30 +118,17 @@ Status moert::matchInputs(const std::vector<ValueInfo> &signature,
     slot = &inputs[i].tensor;
   }
 
-  std::map<std::string, Binding> bindings;
   for (size_t i = 0; i < signature.size(); ++i) {
-    const ValueInfo &value = signature[i];
+    if (!result[i] && defaults)
+      result[i] = defaults[i];
     if (!result[i])
-      return invalid("input '" + value.name + "' is missing, expected " +
-                     value.str());
-    Status status = checkTensor(value, *result[i]);
+      return invalid("input '" + signature[i].name + "' is missing, expected " +
+                     signature[i].str());
+    Status status = checkTensor(signature[i], *result[i]);
+    if (status.ok())
+      status = checkSymbols(signature, result, i);
     if (!status.ok())
       return status;
-    for (size_t j = 0; j < value.dims.size(); ++j) {
-      if (value.dims[j] >= 0 || value.symbols[j].empty())
-        continue;
-      int64_t extent = result[i]->dims[j];
-      auto [place, isNew] =
-          bindings.insert({value.symbols[j], {extent, &value, j}});
-      const Binding &bound = place->second;
-      if (bound.extent != extent)
-        return invalid("input '" + value.name + "': expected '" +
-                       value.symbols[j] + "' (dimension " + std::to_string(j) +
-                       ") to be " + std::to_string(bound.extent) +
-                       " as in dimension " + std::to_string(bound.dimension) +
-                       " of input '" + bound.value->name + "', got " +
-                       std::to_string(extent));
-    }
   }
   return Status();
 }

@@ -13,10 +13,13 @@
 namespace moert {
 
 /// Finds the tensor for each entry of a signature and checks names, types,
-/// ranks, extents and that equal symbols stand for equal extents.
+/// ranks, extents and that equal symbols stand for equal extents. An entry that
+/// is not given takes the one of `defaults` (null: none; else as long as the
+/// signature), if there is one. Allocates nothing once `result` has its size.
 Status matchInputs(const std::vector<ValueInfo> &signature,
                    const moe_input_t *inputs, size_t count,
-                   std::vector<const moe_tensor_t *> &result);
+                   std::vector<const moe_tensor_t *> &result,
+                   const moe_tensor_t *const *defaults = nullptr);
 
 /// The number of bytes of a tensor; false if that exceeds what can exist.
 bool getByteSize(moe_dtype_t dtype, uint32_t rank, const int64_t *dims,

@@ -9,6 +9,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <map>
+
 using namespace moert;
 using nlohmann::json;
 
@@ -140,9 +142,48 @@ static Status parseValues(const json &manifest, const char *key,
     if (!status.ok())
       return status;
   }
-  for (ValueInfo &value : values)
-    for (const std::string &symbol : value.symbols)
-      value.symbolPointers.push_back(symbol.c_str());
+  std::map<std::string, ValueInfo::Place> places;
+  for (uint32_t i = 0; i < values.size(); ++i)
+    for (uint32_t j = 0; j < values[i].symbols.size(); ++j) {
+      const std::string &symbol = values[i].symbols[j];
+      ValueInfo::Place place = {i, j};
+      if (!symbol.empty())
+        place = places.insert({symbol, place}).first->second;
+      values[i].firstPlaces.push_back(place);
+      values[i].symbolPointers.push_back(symbol.c_str());
+    }
+  return Status();
+}
+
+/// Reads `entry[key]`, an unsigned number below `limit`.
+static bool parseIndex(const json &entry, const char *key, size_t limit,
+                       uint32_t &result) {
+  if (!entry.is_object() || !entry.contains(key) ||
+      !entry[key].is_number_unsigned() || entry[key].get<uint64_t>() >= limit)
+    return false;
+  result = entry[key].get<uint32_t>();
+  return true;
+}
+
+static Status parseStates(const json &manifest, Manifest &result) {
+  if (!manifest.contains("states"))
+    return Status();
+  if (!manifest["states"].is_array())
+    return malformed("expected an array 'states'");
+  for (const json &entry : manifest["states"]) {
+    StateInfo state;
+    if (!parseIndex(entry, "input", result.inputs.size(), state.input) ||
+        !parseIndex(entry, "output", result.outputs.size(), state.output) ||
+        !parseIndex(entry, "axis", result.inputs[state.input].dims.size(),
+                    state.axis))
+      return malformed("expected 'input', 'output' and 'axis' of each state");
+    const ValueInfo &input = result.inputs[state.input];
+    const ValueInfo &output = result.outputs[state.output];
+    if (input.dtype != output.dtype || input.dims.size() != output.dims.size())
+      return malformed("state '" + input.name + "' becomes '" + output.name +
+                       "' of another type");
+    result.states.push_back(state);
+  }
   return Status();
 }
 
@@ -157,5 +198,7 @@ Status Manifest::parse(const std::string &text, Manifest &result) {
   Status status = parseValues(manifest, "inputs", result.inputs);
   if (status.ok())
     status = parseValues(manifest, "outputs", result.outputs);
+  if (status.ok())
+    status = parseStates(manifest, result);
   return status;
 }

@@ -26,8 +26,21 @@ struct ValueInfo {
   /// `symbols` for the C interface.
   std::vector<const char *> symbolPointers;
 
+  /// A dimension of a value of the same list.
+  struct Place {
+    uint32_t value, dimension;
+  };
+  /// Where the symbol of each dimension occurs first; the dimension itself if
+  /// it has none.
+  std::vector<Place> firstPlaces;
+
   /// Such as `f32[batch x 8]`.
   std::string str() const;
+};
+
+/// An output that is an input followed by new entries along a dimension.
+struct StateInfo {
+  uint32_t input, output, axis;
 };
 
 /// The part of the manifest that running a program needs.
@@ -35,6 +48,7 @@ struct Manifest {
   uint32_t hostInterface = 0;
   std::vector<ValueInfo> inputs;
   std::vector<ValueInfo> outputs;
+  std::vector<StateInfo> states;
 
   static Status parse(const std::string &json, Manifest &result);
 };

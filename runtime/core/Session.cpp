@@ -8,27 +8,17 @@
 #include "runtime/core/Session.h"
 
 #include "runtime/core/BindInputs.h"
+#include "runtime/core/HostFunctions.h"
 
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 using namespace moert;
 
-/// The session that the code on this thread works for.
-static thread_local Session *currentSession = nullptr;
-
-static constexpr char kOutOfMemory[] = "out of memory";
-
-const MoertHost &Session::getHost() {
-  static const MoertHost host = {allocate, release, parallel, fail};
-  return host;
-}
-
 Session::Session(std::shared_ptr<const Program> sharedProgram,
                  unsigned threadCount)
-    : program(std::move(sharedProgram)),
-      threads(threadCount, [this] { currentSession = this; }) {
+    : program(std::move(sharedProgram)), threads(threadCount, [this](unsigned) {
+        HostFunctions::exchangeSession(this);
+      }) {
   auto makeDescriptors = [](const std::vector<ValueInfo> &values,
                             std::vector<Descriptor> &descriptors,
                             std::vector<void *> &pointers) {
@@ -40,40 +30,20 @@ Session::Session(std::shared_ptr<const Program> sharedProgram,
   const Manifest &manifest = program->getManifest();
   makeDescriptors(manifest.inputs, inputDescriptors, inputPointers);
   makeDescriptors(manifest.outputs, outputDescriptors, outputPointers);
+  boundInputs.resize(manifest.inputs.size());
+  defaultInputs.resize(manifest.inputs.size());
+  outputs.resize(manifest.outputs.size());
+  newOutputs.resize(manifest.outputs.size());
+  outputStates.resize(manifest.outputs.size());
+  for (const StateInfo &state : manifest.states)
+    outputStates[state.output] =
+        &states.emplace_back(manifest.inputs[state.input], state.axis, memory);
 }
 
-Session::~Session() { releaseOutputs(outputs); }
-
-//===----------------------------------------------------------------------===//
-// Host functions
-//===----------------------------------------------------------------------===//
-
-void *Session::allocate(uint64_t bytes) {
-  if (void *memory = currentSession->memory.allocate(bytes))
-    return memory;
-  fail(kOutOfMemory, bytes);
-  // Only a parallel body gets here. It cannot be ended and would write to a
-  // null pointer, so this is the one error that no status can report.
-  std::fputs("moert: out of memory in a parallel loop\n", stderr);
-  std::abort();
-}
-
-void Session::release(void *memory) { currentSession->memory.release(memory); }
-
-void Session::parallel(MoertBody body, void *context, int64_t count,
-                       int64_t grain) {
-  Session &session = *currentSession;
-  session.threads.parallel(body, context, count, grain);
-  if (session.failed.load(std::memory_order_acquire) &&
-      !ThreadPool::isInParallel())
-    session.endRun();
-}
-
-void Session::fail(const char *message, int64_t value) {
-  Session &session = *currentSession;
-  session.recordFailure(message, value);
-  if (!ThreadPool::isInParallel())
-    session.endRun();
+Session::~Session() {
+  releaseOutputs(outputs);
+  states.clear();
+  memory.release(arenaMemory);
 }
 
 void Session::recordFailure(const char *message, int64_t value) {
@@ -86,6 +56,14 @@ void Session::recordFailure(const char *message, int64_t value) {
 }
 
 void Session::endRun() { std::longjmp(endOfRun, 1); }
+
+void Session::growArena(uint64_t bytes) {
+  memory.release(arenaMemory);
+  arenaMemory = memory.allocate(bytes);
+  arenaBytes = arenaMemory ? bytes : 0;
+  if (arenaMemory)
+    memory.keep(arenaMemory);
+}
 
 //===----------------------------------------------------------------------===//
 // Runs
@@ -101,13 +79,12 @@ static void setRowMajorStrides(int64_t *strides, const int64_t *dims,
 }
 
 Status Session::bindInputs(const moe_input_t *inputs, size_t count) {
-  std::vector<const moe_tensor_t *> tensors;
-  Status status =
-      matchInputs(program->getManifest().inputs, inputs, count, tensors);
+  Status status = matchInputs(program->getManifest().inputs, inputs, count,
+                              boundInputs, defaultInputs.data());
   if (!status.ok())
     return status;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const moe_tensor_t &tensor = *tensors[i];
+  for (size_t i = 0; i < boundInputs.size(); ++i) {
+    const moe_tensor_t &tensor = *boundInputs[i];
     int64_t *descriptor = inputDescriptors[i].data();
     descriptor[0] = descriptor[1] = reinterpret_cast<int64_t>(tensor.data);
     descriptor[2] = 0;
@@ -119,11 +96,17 @@ Status Session::bindInputs(const moe_input_t *inputs, size_t count) {
 
 /// Its frame holds nothing that the jump would leave in an unknown state.
 __attribute__((noinline)) Status Session::callMain() {
+  if (profiler)
+    profiler->beginRun();
   if (setjmp(endOfRun) == 0) {
     program->getMain()(inputPointers.data(), outputPointers.data());
+    if (profiler)
+      profiler->endRun();
     return Status();
   }
-  if (failureMessage == kOutOfMemory)
+  if (profiler)
+    profiler->endRun();
+  if (failureMessage == HostFunctions::kOutOfMemory)
     return Status(MOE_ERROR_OUT_OF_MEMORY,
                   "cannot allocate " +
                       std::to_string(static_cast<uint64_t>(failureValue)) +
@@ -138,13 +121,16 @@ namespace {
 /// Makes a session the one of this thread until the end of the scope.
 struct RunScope {
   RunScope(Session *session, std::atomic<bool> &running)
-      : caller(std::exchange(currentSession, session)), running(running) {}
+      : caller(HostFunctions::exchangeSession(session)),
+        thread(ThreadPool::exchangeThreadIndex(0)), running(running) {}
   ~RunScope() {
-    currentSession = caller;
+    HostFunctions::exchangeSession(caller);
+    ThreadPool::exchangeThreadIndex(thread);
     running.store(false, std::memory_order_release);
   }
 
   Session *caller;
+  int64_t thread;
   std::atomic<bool> &running;
 };
 } // namespace
@@ -155,26 +141,32 @@ Status Session::run(const moe_input_t *inputs, size_t count) {
   RunScope scope(this, running);
   failed.store(false, std::memory_order_relaxed);
 
-  std::vector<Output> results;
   Status status = bindInputs(inputs, count);
   if (status.ok())
     status = callMain();
   if (status.ok())
-    status = takeOutputs(results);
+    status = takeOutputs();
   // Inputs may lie in the outputs of the run before, which go only now.
   releaseOutputs(outputs);
-  if (status.ok())
-    outputs.swap(results);
+  hasOutputs = status.ok();
+  if (hasOutputs)
+    outputs.swap(newOutputs);
   else
-    releaseOutputs(results);
+    releaseOutputs(newOutputs);
+  for (StateBuffer &state : states)
+    hasOutputs ? state.commit() : state.rollBack();
+  for (const StateInfo &info : program->getManifest().states)
+    if (outputStates[info.output]->hasValue())
+      defaultInputs[info.input] = &outputStates[info.output]->getInput();
   memory.releaseAll();
   return status;
 }
 
-Status Session::takeOutputs(std::vector<Output> &results) {
-  results.resize(outputDescriptors.size());
-  for (size_t i = 0; i < results.size(); ++i) {
-    Status status = takeOutput(i, results[i]);
+Status Session::takeOutputs() {
+  for (size_t i = 0; i < newOutputs.size(); ++i) {
+    if (outputStates[i])
+      continue;
+    Status status = takeOutput(i, newOutputs[i]);
     if (!status.ok())
       return status;
   }
@@ -210,11 +202,12 @@ Status Session::takeOutput(size_t index, Output &result) {
     return Status(MOE_ERROR_RUN,
                   "output '" + info.name + "' has the impossible shape " +
                       describe(info.dtype, rank, result.dims.data()));
-  std::vector<int64_t> rowMajor(rank);
-  setRowMajorStrides(rowMajor.data(), result.dims.data(), rank);
   bool consecutive = true;
-  for (size_t i = 0; i < rank; ++i)
-    consecutive &= result.dims[i] == 1 || strides[i] == rowMajor[i];
+  int64_t stride = 1;
+  for (size_t i = rank; i-- > 0;) {
+    consecutive &= result.dims[i] == 1 || strides[i] == stride;
+    stride *= result.dims[i];
+  }
   if ((consecutive || bytes == 0) && memory.isInUse(allocated)) {
     memory.keep(allocated);
     result.memory = allocated;
@@ -235,23 +228,105 @@ Status Session::takeOutput(size_t index, Output &result) {
 }
 
 void Session::releaseOutputs(std::vector<Output> &results) {
-  for (Output &output : results)
+  for (Output &output : results) {
     memory.release(output.memory);
-  results.clear();
+    output.memory = nullptr;
+  }
 }
 
-Status Session::getOutput(size_t index, moe_tensor_t &result) const {
+//===----------------------------------------------------------------------===//
+// What a run leaves
+//===----------------------------------------------------------------------===//
+
+Status Session::checkIdle() const {
   if (running.load(std::memory_order_acquire))
     return Status(MOE_ERROR_BUSY, "the session is running in another thread");
-  if (index >= outputs.size())
+  return Status();
+}
+
+Status Session::getOutput(size_t index, moe_tensor_t &result) {
+  Status status = checkIdle();
+  if (!status.ok())
+    return status;
+  size_t count = hasOutputs ? outputs.size() : 0;
+  if (index >= count)
     return Status(MOE_ERROR_INVALID_ARGUMENT,
-                  "expected an output below " + std::to_string(outputs.size()) +
+                  "expected an output below " + std::to_string(count) +
                       ", got " + std::to_string(index) +
-                      (outputs.empty() ? "; no run has succeeded" : ""));
+                      (hasOutputs ? "" : "; no run has succeeded"));
   const ValueInfo &info = program->getManifest().outputs[index];
+  if (StateBuffer *state = outputStates[index]) {
+    std::lock_guard<std::mutex> lock(stateMutex);
+    if (!state->getTensor(result))
+      return Status(MOE_ERROR_OUT_OF_MEMORY,
+                    "out of memory for output '" + info.name + "'");
+    return Status();
+  }
   result.dtype = info.dtype;
   result.rank = outputs[index].dims.size();
   result.dims = outputs[index].dims.data();
   result.data = outputs[index].data;
+  return Status();
+}
+
+Status Session::recordRouting(bool enable) {
+  Status status = checkIdle();
+  if (status.ok())
+    recorder = enable ? std::make_unique<RoutingRecorder>() : nullptr;
+  return status;
+}
+
+Status Session::getRoutingCount(size_t &result) const {
+  Status status = checkIdle();
+  if (status.ok())
+    result = recorder ? recorder->getLayerCount() : 0;
+  return status;
+}
+
+Status Session::getRouting(size_t layer, moe_routing_t &result) const {
+  size_t count = 0;
+  Status status = getRoutingCount(count);
+  if (!status.ok())
+    return status;
+  if (layer >= count)
+    return Status(MOE_ERROR_INVALID_ARGUMENT,
+                  "expected an expert layer below " + std::to_string(count) +
+                      ", got " + std::to_string(layer) +
+                      (recorder ? "" : "; nothing is recorded"));
+  result = recorder->getLayer(layer);
+  return Status();
+}
+
+Status Session::profile(bool enable) {
+  Status status = checkIdle();
+  if (status.ok())
+    profiler =
+        enable ? std::make_unique<Profiler>(threads.getThreadCount()) : nullptr;
+  return status;
+}
+
+Status Session::getSpans(const moe_span_t *&spans, size_t &count) {
+  Status status = checkIdle();
+  if (!status.ok())
+    return status;
+  spans = nullptr;
+  count = 0;
+  if (profiler) {
+    const std::vector<moe_span_t> &all = profiler->collect();
+    spans = all.data();
+    count = all.size();
+  }
+  return Status();
+}
+
+Status Session::getStatistics(moe_session_statistics_t &result) {
+  Status status = checkIdle();
+  if (!status.ok())
+    return status;
+  result.system_allocations = memory.getSystemCalls();
+  result.arena_bytes = arenaBytes;
+  result.state_bytes_copied = 0;
+  for (const StateBuffer &state : states)
+    result.state_bytes_copied += state.getBytesCopied();
   return Status();
 }

@@ -37,6 +37,43 @@ def LowerReference : Pass<"moe-lower-reference"> {
 }
 
 //===----------------------------------------------------------------------===//
+// Before bufferization
+//===----------------------------------------------------------------------===//
+
+def AppendInPlace : Pass<"moe-append-in-place", "::mlir::ModuleOp"> {
+  let summary = "lets outputs that are inputs with more entries grow in place";
+  let description = [{
+    A result of `main` that is an argument followed by new entries along a dimension, such as the cache of a decoder,
+    becomes memory from the host function `moert_append`: it holds the entries of the argument already, and only the new
+    ones are written, by `tensor.insert_slice` and loops of them. The argument itself must not be read otherwise, as its rows
+    may have gaps.
+
+    *Guarantees*: such results are dropped from `main`; the attributes `moe.states` and `moe.output_indices` tell which
+    outputs of the model they were, and which the others are.
+
+    ```mlir
+    func.func @main(%past: tensor<?x2x?x16xf32>, %new: tensor<?x2x?x16xf32>) -> tensor<?x2x?x16xf32> {
+      %c0 = arith.constant 0 : index
+      %c2 = arith.constant 2 : index
+      %batch = tensor.dim %past, %c0 : tensor<?x2x?x16xf32>
+      %held = tensor.dim %past, %c2 : tensor<?x2x?x16xf32>
+      %added = tensor.dim %new, %c2 : tensor<?x2x?x16xf32>
+      %total = arith.addi %held, %added : index
+      %empty = tensor.empty(%batch, %total) : tensor<?x2x?x16xf32>
+      %copy = tensor.insert_slice %past into %empty[0, 0, 0, 0] [%batch, 2, %held, 16] [1, 1, 1, 1]
+                : tensor<?x2x?x16xf32> into tensor<?x2x?x16xf32>
+      %present = tensor.insert_slice %new into %copy[0, 0, %held, 0] [%batch, 2, %added, 16] [1, 1, 1, 1]
+                : tensor<?x2x?x16xf32> into tensor<?x2x?x16xf32>
+      return %present : tensor<?x2x?x16xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::bufferization::BufferizationDialect",
+                           "::mlir::cf::ControlFlowDialect", "::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect", "::mlir::tensor::TensorDialect"];
+}
+
+//===----------------------------------------------------------------------===//
 // From loops to the host interface
 //===----------------------------------------------------------------------===//
 
@@ -153,6 +190,22 @@ def OutlineParallel : Pass<"moe-outline-parallel", "::mlir::ModuleOp"> {
                            "::mlir::arith::ArithDialect"];
 }
 
+def MarkOperations : Pass<"moe-mark-operations", "::mlir::ModuleOp"> {
+  let summary = "names the loops of the entry function for profiles";
+  let description = [{
+    A call of the host function `moert_mark` before each outermost parallel loop, sequential loop and copy of `main` that
+    came from other nodes than the one before, with their names. It does nothing but in a profile.
+
+    ```mlir
+    func.func @main(%a: memref<?xf32>, %b: memref<?xf32>) {
+      memref.copy %a, %b : memref<?xf32> to memref<?xf32>
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::func::FuncDialect"];
+}
+
 def LowerWeights : Pass<"moe-lower-weights", "::mlir::ModuleOp"> {
   let summary = "turns weights into addresses within the weights section";
   let description = [{
@@ -193,7 +246,7 @@ def EmitEntry : Pass<"moe-emit-entry", "::mlir::ModuleOp"> {
   let summary = "adds what a code object exports and the calls of host functions";
   let description = [{
     Defines `moert_main`, which unpacks the descriptors of the inputs, calls the C interface of `main` and stores the
-    descriptors of the outputs; the variables `moert_host` and `moert_weights`; and bodies for the host functions that
+    descriptors of the outputs that `main` returns (`moe.output_indices`); the variables `moert_host` and `moert_weights`; and bodies for the host functions that
     are called, each a call through the table at `moert_host`. Everything else becomes private to the object.
 
     *Preconditions*: LLVM dialect only; `main` has the attribute `llvm.emit_c_interface`.

@@ -19,6 +19,7 @@
 using namespace mlir;
 
 void moe::buildBufferizePipeline(OpPassManager &manager) {
+  manager.addPass(createAppendInPlace());
   manager.addPass(createLowerReference());
   manager.addPass(createConvertElementwiseToLinalgPass());
   manager.addPass(createCanonicalizerPass());
@@ -51,6 +52,7 @@ void moe::buildBufferizePipeline(OpPassManager &manager) {
 
 void moe::buildLLVMPipeline(OpPassManager &manager) {
   manager.addPass(createMarkEntry());
+  manager.addPass(createMarkOperations());
   manager.addPass(createOutlineParallel());
   manager.addPass(createLowerWeights());
   manager.addPass(createCanonicalizerPass());

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 using namespace moert;
 
@@ -23,16 +24,25 @@ static constexpr int64_t kShare = 2;
 static constexpr std::chrono::microseconds kSpinTime(200);
 
 static thread_local bool inParallel = false;
+static thread_local int64_t threadIndex = 0;
 
 static void pause() { __builtin_ia32_pause(); }
 
 bool ThreadPool::isInParallel() { return inParallel; }
 
-ThreadPool::ThreadPool(unsigned threads, std::function<void()> atStart) {
+int64_t ThreadPool::getThreadIndex() { return threadIndex; }
+
+int64_t ThreadPool::exchangeThreadIndex(int64_t index) {
+  return std::exchange(threadIndex, index);
+}
+
+ThreadPool::ThreadPool(unsigned threads,
+                       std::function<void(unsigned)> atStart) {
   threads = std::min<unsigned>(std::max(threads, 1u), kJoinedMask);
   for (unsigned i = 1; i < threads; ++i)
-    workers.emplace_back([this, atStart] {
-      atStart();
+    workers.emplace_back([this, atStart, i] {
+      threadIndex = i;
+      atStart(i);
       work();
     });
 }

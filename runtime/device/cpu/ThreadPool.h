@@ -24,8 +24,8 @@ namespace moert {
 class ThreadPool {
 public:
   /// `threads` counts the submitting thread. `atStart` runs first on each of
-  /// the others.
-  ThreadPool(unsigned threads, std::function<void()> atStart);
+  /// the others, with its number from 1.
+  ThreadPool(unsigned threads, std::function<void(unsigned)> atStart);
   ~ThreadPool();
 
   /// Runs `body` over [0, count) and returns when all of it is done. A loop
@@ -35,6 +35,10 @@ public:
   unsigned getThreadCount() const { return workers.size() + 1; }
   /// True while the calling thread runs the body of a parallel loop.
   static bool isInParallel();
+  /// The number of the calling thread in its pool; 0 for a submitting one.
+  static int64_t getThreadIndex();
+  /// Gives the calling thread another number and returns the one before.
+  static int64_t exchangeThreadIndex(int64_t index);
 
 private:
   void work();

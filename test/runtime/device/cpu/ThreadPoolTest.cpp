@@ -36,7 +36,7 @@ struct Visits {
 // Tests that every iteration runs exactly once, for counts around the number of
 // pieces and after pauses in which the workers fall asleep.
 TEST(ThreadPoolTest, EveryIterationRunsOnce) {
-  ThreadPool pool(4, [] {});
+  ThreadPool pool(4, [](unsigned) {});
   for (int64_t count : {0, 1, 2, 3, 15, 16, 17, 1000, 100003}) {
     Visits visits(count);
     pool.parallel(Visits::visit, &visits, count, 1);
@@ -47,7 +47,7 @@ TEST(ThreadPoolTest, EveryIterationRunsOnce) {
 
 // Tests many short loops in a row: a late worker must not touch the next loop.
 TEST(ThreadPoolTest, ShortLoops) {
-  ThreadPool pool(3, [] {});
+  ThreadPool pool(3, [](unsigned) {});
   Visits visits(64);
   for (int i = 0; i < 20000; ++i)
     pool.parallel(Visits::visit, &visits, 64, 1);
@@ -56,7 +56,7 @@ TEST(ThreadPoolTest, ShortLoops) {
 
 // Tests that no piece but the last is smaller than the grain.
 TEST(ThreadPoolTest, GrainIsRespected) {
-  ThreadPool pool(4, [] {});
+  ThreadPool pool(4, [](unsigned) {});
   Visits visits(1000);
   pool.parallel(Visits::visit, &visits, 1000, 250);
   EXPECT_TRUE(visits.all(1));
@@ -66,7 +66,7 @@ TEST(ThreadPoolTest, GrainIsRespected) {
 // Tests that a loop inside a loop runs whole on the thread that meets it.
 TEST(ThreadPoolTest, NestedLoopsRunInline) {
   struct Context {
-    ThreadPool pool{4, [] {}};
+    ThreadPool pool{4, [](unsigned) {}};
     std::vector<int> sums = std::vector<int>(100);
   } context;
   auto outer = [](void *opaque, int64_t begin, int64_t end) {
@@ -86,15 +86,16 @@ TEST(ThreadPoolTest, NestedLoopsRunInline) {
     EXPECT_EQ(sum, 49 * 50 / 2);
 }
 
-// Tests a pool without workers, and that each worker is prepared.
+// Tests a pool without workers, and that each worker is prepared with its
+// number.
 TEST(ThreadPoolTest, WorkersArePrepared) {
   std::atomic<int> prepared{0};
   {
-    ThreadPool pool(5, [&] { ++prepared; });
+    ThreadPool pool(5, [&](unsigned number) { prepared += number; });
     EXPECT_EQ(pool.getThreadCount(), 5u);
   }
-  EXPECT_EQ(prepared, 4);
-  ThreadPool alone(1, [] {});
+  EXPECT_EQ(prepared, 1 + 2 + 3 + 4);
+  ThreadPool alone(1, [](unsigned) {});
   Visits visits(10);
   alone.parallel(Visits::visit, &visits, 10, 1);
   EXPECT_TRUE(visits.all(1));

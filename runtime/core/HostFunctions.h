@@ -1,0 +1,38 @@
+//===- HostFunctions.h - what code objects call ---------------------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef RUNTIME_CORE_HOSTFUNCTIONS_H
+#define RUNTIME_CORE_HOSTFUNCTIONS_H
+
+#include "runtime/core/Session.h"
+
+namespace moert {
+
+/// The functions of MoertHost, for the session of the calling thread.
+struct HostFunctions {
+  static void *allocate(uint64_t bytes);
+  static void release(void *memory);
+  static void parallel(MoertBody body, void *context, int64_t count,
+                       int64_t grain);
+  static void fail(const char *message, int64_t value);
+  static void *arena(uint64_t bytes);
+  static int64_t getThreadCount();
+  static int64_t getThreadIndex();
+  static void mark(const char *name);
+  static void recordRouting(int64_t layer, const MoertRouting *routing);
+  static void append(int64_t input, int64_t output, int64_t axis,
+                     int64_t extent, MoertDescriptor *result);
+
+  /// Makes `session` the one of the calling thread and returns the one before.
+  static Session *exchangeSession(Session *session);
+  /// The message of failures for want of memory.
+  static const char kOutOfMemory[];
+};
+
+} // namespace moert
+
+#endif // RUNTIME_CORE_HOSTFUNCTIONS_H
