@@ -22,6 +22,7 @@ void addExplainCommand(CLI::App &app);
 void addGenerateCommand(CLI::App &app);
 void addInspectCommand(CLI::App &app);
 void addPlanCommand(CLI::App &app);
+void addRoutingCommand(CLI::App &app);
 void addRunCommand(CLI::App &app);
 void addVerifyCommand(CLI::App &app);
 

@@ -33,7 +33,7 @@ static Role getRole(llvm::StringRef name) {
 
 Decoder::Decoder(Model &model, std::map<std::string, int64_t> extents)
     : model(model), extents(std::move(extents)),
-      storage(model.getInputs().size()) {
+      isKept(model.getInputs().size()), storage(model.getInputs().size()) {
   classifyInputs();
   classifyOutputs();
 }
@@ -112,6 +112,8 @@ void Decoder::classifyOutputs() {
   for (size_t i = 0; i < outputs.size(); ++i)
     if (i != logitsOutput)
       stateOutputs.push_back(i);
+  for (const moe_state_info_t &state : model.getStates())
+    isKept[state.input] = roles[state.input] == Role::State;
   if (stateOutputs.size() != states)
     exitWithError("expected an output for each of " + std::to_string(states) +
                   " states, got " + std::to_string(stateOutputs.size()));
@@ -197,9 +199,13 @@ void Decoder::step(const std::vector<int64_t> &tokens) {
       break;
     case Role::State:
       // The output of the last call stays valid until the end of this one.
-      tensor =
-          past == 0 ? storage[i].view() : model.getOutput(stateOutputs[state]);
+      if (past == 0)
+        tensor = storage[i].view();
+      else if (!isKept[i])
+        tensor = model.getOutput(stateOutputs[state]);
       ++state;
+      if (past != 0 && isKept[i])
+        continue;
       break;
     }
     inputs.push_back({model.getInputs()[i].name, tensor});

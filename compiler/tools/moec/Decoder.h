@@ -14,7 +14,8 @@
 
 /// Feeds tokens to a decoder model. Its inputs are known by name (see
 /// `getRole`); all others are states, which take what the outputs other than
-/// `logits` gave, in order. Without states every call gets the whole sequence,
+/// `logits` gave, in order; those that only grow stay with the session, which
+/// appends in place. Without states every call gets the whole sequence,
 /// filled up if the model takes sequences of one length only.
 class Decoder {
 public:
@@ -54,6 +55,8 @@ private:
   size_t idsInput = 0;
   /// How many tokens a call takes; 0: any number.
   size_t stepTokens = 0;
+  /// Whether an input is a state that the session keeps.
+  std::vector<bool> isKept;
   /// What the inputs hold; the states only for the first call.
   std::vector<Tensor> storage;
   std::vector<int64_t> sequence;

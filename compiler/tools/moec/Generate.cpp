@@ -9,6 +9,7 @@
 #include "compiler/tools/moec/Decoder.h"
 #include "compiler/tools/moec/Sampler.h"
 #include "compiler/tools/moec/Tokenizer.h"
+#include "compiler/tools/moec/WatchFlags.h"
 
 #include "llvm/ADT/SmallSet.h"
 #include "llvm/ADT/StringRef.h"
@@ -31,6 +32,7 @@ struct GenerateState {
   unsigned maxNewTokens = 128;
   SamplerOptions sampling;
   RunFlags flags;
+  WatchFlags watch;
 };
 
 using Clock = std::chrono::steady_clock;
@@ -103,6 +105,7 @@ static void generate(const GenerateState &state) {
                            : tokenizer->encode(state.prompt);
   if (prompt.empty())
     exitWithError("expected a prompt of at least one token");
+  state.watch.begin(model);
   Clock::time_point start = Clock::now();
   std::vector<float> logits = decoder.append(prompt);
   Clock::time_point begin = Clock::now();
@@ -130,6 +133,7 @@ static void generate(const GenerateState &state) {
   print("\n");
   reportSpeed("prompt", prompt.size(), begin - start);
   reportSpeed("generated", steps, Clock::now() - begin);
+  state.watch.finish(model);
 }
 
 static void addSamplingOptions(CLI::App &command, SamplerOptions &sampling) {
@@ -185,5 +189,6 @@ void addGenerateCommand(CLI::App &app) {
       ->allow_extra_args(false);
   addSamplingOptions(*command, state->sampling);
   addRunFlags(*command, state->flags);
+  state->watch.addTo(*command);
   command->callback([state] { generate(*state); });
 }

@@ -43,8 +43,10 @@ static void print(const HtmlPage &page, llvm::raw_ostream &stream) {
          << "</p></header>\n<main></main>\n<script>" << view(kD3Script)
          << "</script>\n<script>\nconst data = " << formatData(page.data)
          << ";\n"
-         << view(kPartsScript) << view(page.script)
-         << "</script>\n</body>\n</html>\n";
+         << view(kPartsScript);
+  for (std::string_view script : page.scripts)
+    stream << view(script);
+  stream << "</script>\n</body>\n</html>\n";
 }
 
 void writeHtmlPage(const HtmlPage &page, const std::string &path) {

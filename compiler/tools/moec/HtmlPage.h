@@ -12,14 +12,14 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
-/// One page that needs nothing else: `script`, one of Resources.h, draws
-/// `data`.
+/// One page that needs nothing else: `scripts`, from Resources.h, draw `data`.
 struct HtmlPage {
   std::string title;
   std::string subtitle;
   llvm::json::Value data;
-  std::string_view script;
+  std::vector<std::string_view> scripts;
 };
 
 /// Writes to the file `path`, or to standard output if it is "-". Ends the

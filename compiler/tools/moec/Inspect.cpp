@@ -9,6 +9,7 @@
 #include "compiler/tools/moec/HtmlPage.h"
 #include "compiler/tools/moec/Printable.h"
 #include "compiler/tools/moec/Resources.h"
+#include "compiler/tools/moec/RoutingStatistics.h"
 
 #include "runtime/format/Reader.h"
 
@@ -26,6 +27,7 @@ struct InspectState {
   bool asJson = false;
   bool verifyHash = false;
   std::string html;
+  std::string routing;
 };
 } // namespace
 
@@ -83,6 +85,29 @@ static void printValues(llvm::StringRef title, const json::Array *values) {
   }
 }
 
+/// Outputs that are inputs with more entries.
+static void printStates(const json::Object &manifest) {
+  const json::Array *states = manifest.getArray("states");
+  if (!states)
+    return;
+  auto getName = [&](llvm::StringRef list, const json::Object &state,
+                     llvm::StringRef key) {
+    const json::Array *values = manifest.getArray(list);
+    size_t index = state.getInteger(key).value_or(-1);
+    const json::Object *value = values && index < values->size()
+                                    ? (*values)[index].getAsObject()
+                                    : nullptr;
+    return toPrintable(value ? value->getString("name").value_or("?") : "?");
+  };
+  llvm::outs() << "states that grow in place\n";
+  for (const json::Value &value : *states)
+    if (const json::Object *state = value.getAsObject())
+      llvm::outs() << "  " << getName("inputs", *state, "input") << " -> "
+                   << getName("outputs", *state, "output")
+                   << " along dimension "
+                   << state->getInteger("axis").value_or(0) << '\n';
+}
+
 static void printWeights(const json::Array *weights) {
   llvm::outs() << "weights\n";
   for (const json::Value &value : weights ? *weights : json::Array())
@@ -127,6 +152,7 @@ static void printText(const moert::Reader &reader,
   printFields("options", manifest.getObject("options"));
   printValues("inputs", manifest.getArray("inputs"));
   printValues("outputs", manifest.getArray("outputs"));
+  printStates(manifest);
   llvm::outs() << "sections\n";
   for (const moert::Section &section : reader.getSections())
     llvm::outs() << llvm::formatv(
@@ -168,11 +194,20 @@ static void inspect(const InspectState &state) {
 
   (*object)["sections"] = describeSections(reader);
   (*object)["file_bytes"] = reader.getFileBytes();
+  if (!state.routing.empty()) {
+    llvm::Expected<std::vector<RecordedLayer>> layers =
+        readRouting(state.routing);
+    if (!layers)
+      exitWithError(llvm::toString(layers.takeError()));
+    (*object)["routing"] = describeRouting(*layers);
+  }
   if (state.asJson)
     llvm::outs() << llvm::formatv("{0:2}\n", *manifest);
   if (!state.html.empty())
-    writeHtmlPage({getModelName(*object), state.artifact, std::move(*manifest),
-                   kInspectScript},
+    writeHtmlPage({getModelName(*object),
+                   state.artifact,
+                   std::move(*manifest),
+                   {kInspectScript, kRoutingScript}},
                   state.html);
   if (state.asJson || !state.html.empty())
     return;
@@ -189,6 +224,9 @@ void addInspectCommand(CLI::App &app) {
       ->required();
   command->add_flag("--json", state->asJson, "print JSON");
   addHtmlOption(*command, state->html);
+  command->add_option("--routing-trace", state->routing,
+                      "add a recording of --record-routing to the page or the "
+                      "JSON");
   command->add_flag("--verify-hash", state->verifyHash,
                     "read the whole file and check the hash of every section");
   command->callback([state] { inspect(*state); });

@@ -34,6 +34,11 @@ Model::Model(const std::string &path, const RunFlags &flags) {
     check(moe_program_input(program.get(), i, &inputs[i]));
   for (size_t i = 0; i < outputCount; ++i)
     check(moe_program_output(program.get(), i, &outputs[i]));
+  size_t stateCount;
+  check(moe_program_state_count(program.get(), &stateCount));
+  states.resize(stateCount);
+  for (size_t i = 0; i < stateCount; ++i)
+    check(moe_program_state(program.get(), i, &states[i]));
 
   moe_session_options_t sessionOptions = {};
   sessionOptions.struct_size = sizeof(sessionOptions);
@@ -57,6 +62,30 @@ moe_tensor_t Model::getOutput(size_t index) const {
   moe_tensor_t tensor;
   check(moe_session_output(session.get(), index, &tensor));
   return tensor;
+}
+
+void Model::recordRouting() {
+  check(moe_session_record_routing(session.get(), /*enable=*/1));
+}
+
+std::vector<moe_routing_t> Model::getRouting() const {
+  size_t count;
+  check(moe_session_routing_count(session.get(), &count));
+  std::vector<moe_routing_t> layers(count);
+  for (size_t i = 0; i < count; ++i)
+    check(moe_session_routing(session.get(), i, &layers[i]));
+  return layers;
+}
+
+void Model::profile() {
+  check(moe_session_profile(session.get(), /*enable=*/1));
+}
+
+llvm::ArrayRef<moe_span_t> Model::getSpans() {
+  const moe_span_t *spans;
+  size_t count;
+  check(moe_session_spans(session.get(), &spans, &count));
+  return {spans, count};
 }
 
 void addRunFlags(CLI::App &command, RunFlags &flags) {

@@ -10,6 +10,8 @@
 
 #include "compiler/tools/moec/Tensor.h"
 
+#include "llvm/ADT/ArrayRef.h"
+
 #include <memory>
 
 /// The flags of every command that runs an artifact.
@@ -35,6 +37,17 @@ public:
   /// Valid until the next `run` returns.
   moe_tensor_t getOutput(size_t index) const;
 
+  /// Outputs that are inputs with more entries; see moe_session_run.
+  const std::vector<moe_state_info_t> &getStates() const { return states; }
+
+  /// Begins to record what routers choose; `getRouting` has it, by layer,
+  /// until the next `run`.
+  void recordRouting();
+  std::vector<moe_routing_t> getRouting() const;
+  /// Begins to time operations; `getSpans` has them until the next `run`.
+  void profile();
+  llvm::ArrayRef<moe_span_t> getSpans();
+
 private:
   struct Close {
     void operator()(moe_program_t *program) { moe_program_close(program); }
@@ -45,6 +58,7 @@ private:
   std::unique_ptr<moe_session_t, Close> session;
   std::vector<moe_value_info_t> inputs;
   std::vector<moe_value_info_t> outputs;
+  std::vector<moe_state_info_t> states;
 };
 
 namespace CLI {

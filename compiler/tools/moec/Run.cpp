@@ -9,6 +9,7 @@
 #include "compiler/tools/moec/Model.h"
 #include "compiler/tools/moec/Printable.h"
 #include "compiler/tools/moec/TensorFile.h"
+#include "compiler/tools/moec/WatchFlags.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -22,6 +23,7 @@ struct RunState {
   std::vector<std::string> inputs;
   std::string outputDir;
   RunFlags flags;
+  WatchFlags watch;
 };
 } // namespace
 
@@ -52,7 +54,9 @@ static void run(const RunState &state) {
   std::vector<moe_input_t> inputs;
   for (size_t i = 0; i < names.size(); ++i)
     inputs.push_back({names[i].c_str(), tensors[i].view()});
+  state.watch.begin(model);
   model.run(inputs);
+  state.watch.finish(model);
 
   if (!state.outputDir.empty())
     if (std::error_code code =
@@ -88,5 +92,6 @@ void addRunCommand(CLI::App &app) {
                       "write each output to a .npy file here (default: print "
                       "the first numbers)");
   addRunFlags(*command, state->flags);
+  state->watch.addTo(*command);
   command->callback([state] { run(*state); });
 }

@@ -33,6 +33,7 @@ int main(int argc, char **argv) {
   addExplainCommand(app);
   addGenerateCommand(app);
   addPlanCommand(app);
+  addRoutingCommand(app);
 
   try {
     app.parse(argc, argv);
