@@ -34,9 +34,11 @@ target_link_libraries(placement-tests PRIVATE moec-placement GTest::gtest_main)
 find_program(MOEC_LLC NAMES llc HINTS "${LLVM_TOOLS_BINARY_DIR}" NO_DEFAULT_PATH)
 add_executable(emulated-tests
   runtime/device/emulated/ArithmeticTest.cpp
+  runtime/device/emulated/BulkCopyTest.cpp
   runtime/device/emulated/CheckTest.cpp
   runtime/device/emulated/ExecutionTest.cpp
   runtime/device/emulated/MatrixTest.cpp
+  runtime/device/emulated/RaceTest.cpp
   runtime/device/emulated/StreamTest.cpp)
 target_compile_definitions(emulated-tests PRIVATE MOE_TEST_LLC="${MOEC_LLC}")
 target_link_libraries(emulated-tests PRIVATE moert-emulated GTest::gtest_main)
