@@ -101,12 +101,27 @@ float QuantizedPanels::roundScale(float scale) const {
   return scale;
 }
 
+/// The sum of the squares of what is left of `group` after quantisation. Four
+/// sums, so that they need not wait for each other; the group has a multiple of
+/// four entries.
+static float getError(llvm::ArrayRef<float> group, float scale, float least) {
+  float errors[4] = {};
+  for (size_t i = 0; i < group.size(); i += 4)
+    for (size_t lane = 0; lane < 4; ++lane) {
+      float value = group[i + lane];
+      float code = std::clamp(roundToInteger(value / scale), least, -least - 1);
+      float rest = value - code * scale;
+      errors[lane] += rest * rest;
+    }
+  return (errors[0] + errors[1]) + (errors[2] + errors[3]);
+}
+
 /// The greatest magnitude of a group becomes the least number, so that it is
 /// met. With few bits, another multiple of it may leave less error: numbers
 /// that are a little greater are cut then.
 float QuantizedPanels::chooseScale(llvm::ArrayRef<float> group) const {
   const bool hasFewBits = getBitSize(numbers.numbers) == 4;
-  const float least = hasFewBits ? -8 : -128, greatest = -least - 1;
+  const float least = hasFewBits ? -8 : -128;
   float extreme = 0;
   for (float value : group)
     if (std::fabs(value) > std::fabs(extreme))
@@ -115,12 +130,8 @@ float QuantizedPanels::chooseScale(llvm::ArrayRef<float> group) const {
     return roundScale(extreme / least);
   float best = 0, bestError = std::numeric_limits<float>::infinity();
   for (float number : {-8.0f, -7.0f, -8.5f, -9.0f, -9.5f}) {
-    float scale = roundScale(extreme / number), error = 0;
-    for (float value : group) {
-      float code = roundToInteger(value / scale);
-      float rest = value - std::clamp(code, least, greatest) * scale;
-      error += rest * rest;
-    }
+    float scale = roundScale(extreme / number);
+    float error = getError(group, scale, least);
     if (error < bestError) {
       best = scale;
       bestError = error;
@@ -129,78 +140,91 @@ float QuantizedPanels::chooseScale(llvm::ArrayRef<float> group) const {
   return best;
 }
 
-llvm::Error QuantizedPanels::quantize(const StoredView &view,
-                                      const WeightBox &box) {
+llvm::Error QuantizedPanels::readFloats(const StoredView &view,
+                                        const WeightBox &box) {
+  if (isFloat(numbers.numbers) || numbers.zeroPoints)
+    return llvm::createStringError(
+        "expected numbers that are stored for the panels, got floats in '" +
+        view.file->getPath() + "'");
   values.resize(box.rows * box.columns);
   if (llvm::Error error = reader.read(
           view, box, reinterpret_cast<char *>(values.data()), box.columns))
     return error;
-  scales.assign(values.size(), 0);
-  zeroPoints.assign(values.size(), 0);
-  const float least = getBitSize(numbers.numbers) == 4 ? -8 : -128;
-  std::vector<float> group;
-  for (int64_t first = 0; first < box.rows; first += numbers.group)
-    for (int64_t column = 0; column < box.columns; ++column) {
-      const int64_t end = std::min(first + numbers.group, box.rows);
-      group.clear();
-      for (int64_t row = first; row < end; ++row)
-        group.push_back(values[row * box.columns + column]);
-      for (float value : group)
-        if (!std::isfinite(value))
-          return llvm::createStringError(
-              "cannot quantise infinities and NaN in '" + view.file->getPath() +
-              "'");
-      const float scale = chooseScale(group);
-      for (int64_t row = first; row < end; ++row) {
-        int64_t place = row * box.columns + column;
-        // A scale that underflows stands for zeros.
-        float number = scale == 0 ? 0 : roundToInteger(values[place] / scale);
-        values[place] = std::clamp(number, least, -least - 1);
-        scales[place] = scale;
-      }
-    }
+  if (std::any_of(values.begin(), values.end(),
+                  [](float value) { return !std::isfinite(value); }))
+    return llvm::createStringError("cannot quantise infinities and NaN in '" +
+                                   view.file->getPath() + "'");
   return llvm::Error::success();
 }
 
-void QuantizedPanels::setNumber(char *group, int64_t row, int64_t column,
-                                unsigned code) {
+/// Makes numbers of the entries of a group; returns their scale.
+float QuantizedPanels::quantize(llvm::MutableArrayRef<float> group) const {
+  const float least = getBitSize(numbers.numbers) == 4 ? -8 : -128;
+  const float scale = chooseScale(group);
+  // A scale that underflows stands for zeros.
+  if (scale == 0)
+    std::fill(group.begin(), group.end(), 0.0f);
+  else
+    for (float &value : group)
+      value = std::clamp(roundToInteger(value / scale), least, -least - 1);
+  return scale;
+}
+
+void QuantizedPanels::setNumbers(char *group, int64_t column,
+                                 llvm::ArrayRef<float> entries) const {
   if (getBitSize(numbers.numbers) == 8) {
-    group[row * layout.columns + column] = static_cast<char>(code);
+    for (float entry : entries) {
+      group[column] = static_cast<char>(encode(entry));
+      group += layout.columns;
+    }
     return;
   }
   // Eight rows of a column fill 32 bits.
-  int64_t within = row % layout.depth;
-  char &byte =
-      group[row / layout.depth * layout.columns * 4 + column * 4 + within / 2];
-  byte = static_cast<char>(byte | code << (within % 2 * 4));
+  group += column * 4;
+  for (size_t row = 0; row < entries.size(); ++row) {
+    char &byte = group[row / 8 * (layout.columns * 4) + row % 8 / 2];
+    byte = static_cast<char>(byte | encode(entries[row]) << (row % 2 * 4));
+  }
+}
+
+/// Packs rows `first` to `end` of a column, which is number `own` of its panel.
+void QuantizedPanels::packColumn(bool isStored, const WeightBox &box,
+                                 int64_t column, int64_t first, int64_t end,
+                                 int64_t own, char *group) {
+  // Zeros are no error for a scale.
+  entries.assign(llvm::alignTo(end - first, 4), 0.0f);
+  for (int64_t row = first; row < end; ++row)
+    entries[row - first] = values[row * box.columns + column];
+  const int64_t place = first * box.columns + column;
+  const float scale = isStored ? scales[place] : quantize(entries);
+  setNumbers(group, own, llvm::ArrayRef(entries).take_front(end - first));
+  const int64_t scaleBytes = getByteSize(numbers.scales);
+  char *stored =
+      group + layout.columns * numbers.group * getBitSize(numbers.numbers) / 8 +
+      own * scaleBytes;
+  getConversion(ElementKind::F32, numbers.scales)(
+      reinterpret_cast<const char *>(&scale), 1, stored, 1);
+  if (numbers.zeroPoints)
+    group[getGroupBytes(layout) - layout.columns + own] =
+        static_cast<char>(static_cast<unsigned char>(zeroPoints[place]));
 }
 
 llvm::Error QuantizedPanels::pack(const StoredView &view, const WeightBox &box,
                                   char *target, int64_t panelStride) {
-  if (llvm::Error error =
-          isWideFloat(view.element) ? quantize(view, box) : copy(view, box))
+  const bool isStored = !isWideFloat(view.element);
+  if (llvm::Error error = isStored ? copy(view, box) : readFloats(view, box))
     return error;
   const int64_t groupBytes = getGroupBytes(layout);
-  const int64_t scaleBytes = getByteSize(numbers.scales);
-  const int64_t numberBytes =
-      layout.columns * numbers.group * getBitSize(numbers.numbers) / 8;
-  const ConvertFunction toScale =
-      getConversion(ElementKind::F32, numbers.scales);
-  for (int64_t column = 0; column < box.columns; ++column) {
-    char *panel = target + column / layout.columns * panelStride;
-    int64_t own = column % layout.columns;
-    for (int64_t row = 0; row < box.rows; ++row) {
-      char *group = panel + row / numbers.group * groupBytes;
-      int64_t place = row * box.columns + column;
-      setNumber(group, row % numbers.group, own, encode(values[place]));
-      if (row % numbers.group != 0)
-        continue;
-      toScale(reinterpret_cast<const char *>(&scales[place]), 1,
-              group + numberBytes + own * scaleBytes, 1);
-      if (numbers.zeroPoints)
-        group[groupBytes - layout.columns + own] =
-            static_cast<char>(static_cast<unsigned char>(zeroPoints[place]));
+  for (int64_t panel = 0; panel < box.columns; panel += layout.columns) {
+    const int64_t width = std::min(layout.columns, box.columns - panel);
+    char *group = target;
+    for (int64_t first = 0; first < box.rows; first += numbers.group) {
+      const int64_t end = std::min(first + numbers.group, box.rows);
+      for (int64_t own = 0; own < width; ++own)
+        packColumn(isStored, box, panel + own, first, end, own, group);
+      group += groupBytes;
     }
+    target += panelStride;
   }
   return llvm::Error::success();
 }

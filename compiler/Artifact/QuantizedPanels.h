@@ -27,18 +27,24 @@ public:
                    int64_t panelStride);
 
 private:
-  llvm::Error quantize(const StoredView &view, const WeightBox &box);
+  llvm::Error readFloats(const StoredView &view, const WeightBox &box);
+  llvm::Error copy(const StoredView &view, const WeightBox &box);
   float roundScale(float scale) const;
   float chooseScale(llvm::ArrayRef<float> group) const;
-  llvm::Error copy(const StoredView &view, const WeightBox &box);
-  void setNumber(char *group, int64_t row, int64_t column, unsigned code);
+  float quantize(llvm::MutableArrayRef<float> group) const;
   unsigned encode(float number) const;
+  void setNumbers(char *group, int64_t column,
+                  llvm::ArrayRef<float> entries) const;
+  void packColumn(bool isStored, const WeightBox &box, int64_t column,
+                  int64_t first, int64_t end, int64_t own, char *group);
 
   const PanelLayout &layout;
   const QuantizedLayout &numbers;
   StridedReader reader;
   /// For each element of a box: the number, its zero point and its scale.
   std::vector<float> values, zeroPoints, scales;
+  /// Of a column of a group.
+  std::vector<float> entries;
   /// The magnitudes of a narrow float, by their bits.
   std::vector<float> magnitudes;
 };

@@ -110,7 +110,8 @@ LogicalResult moe::expandGather(onnx::MicrosoftGatherBlockQuantizedOp op) {
   if (!data || !indices || !scales || !output || data.getRank() != 2 ||
       scales.getRank() != 2 || !data.getElementType().isUnsignedInteger(8) ||
       op.getGatherAxis() != 0 || (bits != 4 && bits != 8) || block < 1 ||
-      (op.getQuantizeAxis() != 1 && op.getQuantizeAxis() != -1))
+      (static_cast<int64_t>(op.getQuantizeAxis()) != 1 &&
+       static_cast<int64_t>(op.getQuantizeAxis()) != -1))
     return failure();
   int64_t width = data.getDimSize(1) * 8 / bits, blocks = width / block;
   if (data.isDynamicDim(1) || width % block != 0 ||
@@ -144,8 +145,11 @@ LogicalResult moe::expandGather(onnx::MicrosoftGatherBlockQuantizedOp op) {
   numbers = rows.binary<onnx::SubOp>(numbers, zeros);
   numbers = rows.binary<onnx::MulOp>(numbers, factors);
   numbers = rows.cast(rows.reshape(numbers, {width}), output.getElementType());
-  if (numbers.getType() != output)
+  // Types may name dimensions.
+  if (getTensorType(numbers).getShape() != output.getShape() ||
+      getTensorType(numbers).getElementType() != output.getElementType())
     return failure();
+  numbers.setType(output);
   op.getOutput().replaceAllUsesWith(numbers);
   return success();
 }

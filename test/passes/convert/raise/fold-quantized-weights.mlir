@@ -66,11 +66,11 @@ func.func @product(%x: tensor<?x40xf32>) -> tensor<?x12xf32> {
 }
 
 // Tests that rows of a quantised table are dequantised when they have been chosen, so that the table keeps its size; bytes
-// have the middle of their range as zero point.
+// have the middle of their range as zero point. Types may name dimensions.
 
 // CHECK-LABEL: func @rows
 // CHECK-SAME: %[[IDS:.*]]: tensor<?xi64>
-func.func @rows(%ids: tensor<?xi64>) -> tensor<?x64xf16> {
+func.func @rows(%ids: tensor<?xi64>) -> tensor<?x64xf16, #onnx.dims<"count", "">> {
   // CHECK-DAG: %[[W:.*]] = moe.weight "w" {{.*}} : tensor<100x32xui8>
   %w = moe.weight "w" [#moe.view<"m", offset = 0, element = ui8, strides = [32, 1]>] : tensor<100x32xui8>
   // CHECK-DAG: %[[S:.*]] = moe.weight "s" {{.*}} : tensor<100x2xf16>
@@ -83,11 +83,11 @@ func.func @rows(%ids: tensor<?xi64>) -> tensor<?x64xf16> {
   // CHECK: %[[SCALES:.*]] = onnx.Cast{{.*}} -> tensor<?x2x1xf32>
   // CHECK: %[[DIFFERENCE:.*]] = onnx.Sub(%[[NUMBERS]], %{{.*}})
   // CHECK: onnx.Mul(%[[DIFFERENCE]], %[[SCALES]])
-  // CHECK: %[[Y:.*]] = onnx.Cast{{.*}} -> tensor<?x64xf16>
+  // CHECK: %[[Y:.*]] = onnx.Cast{{.*}} -> tensor<?x64xf16, #onnx.dims<"count", "">>
   // CHECK: return %[[Y]]
   %y = onnx.com.microsoft.GatherBlockQuantized(%w, %ids, %s, %none) {bits = 4 : i64, block_size = 32 : i64}
-    : (tensor<100x32xui8>, tensor<?xi64>, tensor<100x2xf16>, none) -> tensor<?x64xf16>
-  return %y : tensor<?x64xf16>
+    : (tensor<100x32xui8>, tensor<?xi64>, tensor<100x2xf16>, none) -> tensor<?x64xf16, #onnx.dims<"count", "">>
+  return %y : tensor<?x64xf16, #onnx.dims<"count", "">>
 }
 
 // Tests that rows of other quantised tables are rows of a dequantised one.
