@@ -8,7 +8,9 @@
 #include "runtime/device/emulated/driver/Device.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 using namespace emulated;
 
@@ -105,10 +107,24 @@ static bool readParameters(Launch &launch, void **parameters, void **extra) {
   return buffer || program.parameters.empty();
 }
 
+/// Appends an object of JSON on a line of its own.
+static void appendReport(const char *path, const Launch &launch) {
+  std::ofstream file(path, std::ios::app);
+  file << "{\"kernel\": \"" << launch.program.name << "\", \"grid\": ["
+       << launch.grid[0] << ", " << launch.grid[1] << ", " << launch.grid[2]
+       << "], \"block\": [" << launch.block[0] << ", " << launch.block[1]
+       << ", " << launch.block[2]
+       << "], \"warpInstructions\": " << launch.counters.warpInstructions
+       << ", \"laneInstructions\": " << launch.counters.laneInstructions
+       << ", \"memory\": " << launch.accesses.toJson() << "}\n";
+}
+
 static CUresult run(Device &device, Launch &launch) {
   launch.memory = &device.memory;
   launch.options = device.options;
   launch.run();
+  if (const char *path = getenv("MOE_EMULATED_REPORT"))
+    appendReport(path, launch);
   if (launch.fault.kind == FaultKind::None)
     return CUDA_SUCCESS;
   return device.fail(toResult(launch.fault.kind), launch.fault.message);

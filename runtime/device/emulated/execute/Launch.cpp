@@ -25,6 +25,7 @@ Options Options::fromEnvironment() {
   Options options;
   options.isChecked = readNumber("MOE_EMULATED_CHECK", 0);
   options.order = options.isChecked ? AsyncOrder::Late : AsyncOrder::Early;
+  options.isCounting = getenv("MOE_EMULATED_REPORT");
   if (const char *order = getenv("MOE_EMULATED_ORDER")) {
     if (!strcmp(order, "early"))
       options.order = AsyncOrder::Early;
@@ -62,6 +63,7 @@ public:
       counters.add(cluster->counters);
     std::lock_guard<std::mutex> lock(launch.mutex);
     launch.counters.add(counters);
+    launch.accesses.add(accesses);
   }
 
 private:
@@ -92,6 +94,7 @@ private:
                       " warp instructions (MOE_EMULATED_LIMIT)"};
     if (isDone) {
       counters.add(cluster.counters);
+      accesses.add(cluster.accesses);
       resident.pop_front();
       return true;
     }
@@ -104,6 +107,7 @@ private:
   Launch &launch;
   std::deque<std::unique_ptr<Cluster>> resident;
   Counters counters;
+  AccessCounters accesses;
   uint64_t numExecuted = 0;
   bool isTurnOver = false;
 };

@@ -8,6 +8,7 @@
 #ifndef RUNTIME_DEVICE_EMULATED_EXECUTE_LAUNCH_H
 #define RUNTIME_DEVICE_EMULATED_EXECUTE_LAUNCH_H
 
+#include "runtime/device/emulated/execute/AccessCounters.h"
 #include "runtime/device/emulated/execute/MemoryMap.h"
 #include "runtime/device/emulated/program/Program.h"
 
@@ -26,6 +27,8 @@ enum class AsyncOrder : uint8_t {
 struct Options {
   /// Checks accesses, races and the use of barriers.
   bool isChecked = false;
+  /// Counts accesses to memory.
+  bool isCounting = false;
   AsyncOrder order = AsyncOrder::Early;
   /// Schedules warps at random if it is not zero.
   uint64_t seed = 0;
@@ -96,6 +99,7 @@ struct Launch {
 
   Fault fault{FaultKind::None, ""};
   Counters counters;
+  AccessCounters accesses;
   std::atomic<uint64_t> nextCluster{0};
   std::atomic<bool> hasFault{false};
   std::mutex mutex;

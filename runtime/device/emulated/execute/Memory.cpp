@@ -116,6 +116,18 @@ static Space classify(uint64_t address) {
                                     : Space::Global;
 }
 
+static void count(Warp &warp, const Instruction &instruction, Space space,
+                  const uint64_t *addresses, uint32_t mask, unsigned size) {
+  if (space == Space::Generic)
+    space = classify(addresses[__builtin_ctz(mask)]);
+  AccessCounters &accesses = warp.cta->cluster->accesses;
+  unsigned line = instruction.statement ? instruction.statement->line : 0;
+  if (space == Space::Shared)
+    accesses.countShared(line, addresses, mask, size);
+  else if (space == Space::Global)
+    accesses.countGlobal(line, addresses, mask, size);
+}
+
 void emulated::resolve(Warp &warp, const Instruction &instruction,
                        const AddressOperand &operand, uint32_t mask,
                        unsigned size, Access access, uint8_t **pointers) {
@@ -123,6 +135,8 @@ void emulated::resolve(Warp &warp, const Instruction &instruction,
   computeAddresses(warp, operand, addresses);
   Space space = operand.space;
   bool isChecked = warp.cta->launch->options.isChecked;
+  if (warp.cta->launch->options.isCounting)
+    count(warp, instruction, space, addresses, mask, size);
   if (space == Space::Generic && !isChecked) {
     // Mostly all lanes are in global memory.
     uint64_t all = 0;

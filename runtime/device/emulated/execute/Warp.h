@@ -210,6 +210,7 @@ struct Cluster {
   unsigned numIdleRounds = 0;
   std::mt19937_64 random;
   Counters counters;
+  AccessCounters accesses;
   /// In the checked mode only.
   std::unique_ptr<Checker> checker;
   Knowledge barrierKnowledge;

@@ -360,6 +360,52 @@ TEST_F(Execution, operationsOfAWarp) {
   }
 }
 
+// Lane i reads the word i * stride of a tile.
+const char *const kStride = R"(
+.visible .entry stride(.param .u64 out, .param .u32 stride) {
+  .reg .b32 %r<8>; .reg .b64 %rd<4>;
+  .shared .align 16 .b8 tile[8192];
+  ld.param.u64 %rd1, [out];
+  ld.param.u32 %r1, [stride];
+  mov.u32 %r2, %tid.x;
+  mul.lo.s32 %r3, %r2, %r1;
+  shl.b32 %r3, %r3, 2;
+  mov.u32 %r4, tile;
+  add.s32 %r3, %r3, %r4;
+  ld.shared.u32 %r5, [%r3];
+  mul.wide.u32 %rd2, %r2, 4;
+  add.s64 %rd3, %rd1, %rd2;
+  st.global.u32 [%rd3], %r5;
+  ret;
+})";
+
+TEST_F(Execution, theReportCountsBanksAndSectors) {
+  const char *path = "emulated-report.json";
+  setenv("MOE_EMULATED_REPORT", path, 1);
+  Device::get().options.isCounting = true;
+  CUfunction kernel = load(kStride, "stride");
+  Buffer<uint32_t> out(std::vector<uint32_t>(32));
+  const unsigned strides[] = {0, 1, 2, 8, 32, 33};
+  for (unsigned stride : strides) {
+    remove(path);
+    ASSERT_EQ(run(kernel, {1, 32}, out.address, stride), CUDA_SUCCESS);
+    FILE *file = fopen(path, "r");
+    ASSERT_NE(file, nullptr);
+    char text[1024] = {};
+    EXPECT_GT(fread(text, 1, sizeof text - 1, file), 0u);
+    fclose(file);
+    // Lanes meet in a bank as often as the stride divides 32.
+    unsigned expected = stride ? std::gcd(stride, 32u) : 1;
+    std::string wavefronts =
+        "\"wavefronts\": " + std::to_string(expected) + ",";
+    EXPECT_NE(std::string(text).find(wavefronts), std::string::npos) << text;
+    EXPECT_NE(std::string(text).find("\"sectors\": 4"), std::string::npos)
+        << text;
+  }
+  remove(path);
+  unsetenv("MOE_EMULATED_REPORT");
+}
+
 TEST_F(Execution, anUnknownInstructionIsAnErrorAtLoad) {
   CUmodule module = nullptr;
   EXPECT_EQ(cuModuleLoadData(&module, ".version 8.0\n.target sm_80\n"
