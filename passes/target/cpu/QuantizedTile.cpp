@@ -17,7 +17,7 @@ static constexpr int64_t kChunkRows = 256;
 
 /// How far ahead panels are fetched where little else is done, in bytes: the
 /// hardware stops at each page.
-static constexpr int64_t kAheadBytes = 1984;
+static constexpr int64_t kAheadBytes = 2048;
 
 namespace {
 
