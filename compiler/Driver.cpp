@@ -8,10 +8,13 @@
 #include "compiler/Driver.h"
 
 #include "compiler/Artifact/ArtifactWriter.h"
+#include "compiler/DeviceEmission.h"
 #include "compiler/Emission.h"
 #include "frontends/onnx/Importer.h"
 #include "passes/plan/DescribeModel.h"
 #include "passes/plan/placement/Plan.h"
+#include "passes/target/common/HostCalls.h"
+#include "passes/target/gpu/DeviceCalls.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
@@ -68,8 +71,10 @@ public:
         return failure();
       if (options.stopAfter == info.phase)
         return print();
+      if (info.phase == Phase::Plan && !options.devices.empty())
+        planned = module->clone();
     }
-    if (failed(emitCode()))
+    if (failed(emitCode()) || failed(emitDeviceCode()))
       return failure();
     return writeArtifact();
   }
@@ -176,14 +181,71 @@ private:
     return emission.translate(*copy, isa, options.sanitize);
   }
 
+  /// Compiles a copy of the planned module for each device architecture.
+  LogicalResult emitDeviceCode() {
+    for (const std::string &arch : options.devices) {
+      auto start = std::chrono::steady_clock::now();
+      if (options.onProgress)
+        options.onProgress("code for " + arch, progress);
+      DeviceVariant &device = devices.emplace_back();
+      device.code.arch = arch;
+      // IR that begins after the plan phase has no other form.
+      OwningOpRef<ModuleOp> copy = (planned ? *planned : *module).clone();
+      if (failed(compileForDevice(*copy, device)))
+        return failure();
+      reportTime("code for " + arch, start);
+    }
+    return success();
+  }
+
+  /// States that grow in place and records of the routing are for programs
+  /// whose buffers the host can reach.
+  static void keepOnHost(ModuleOp target) {
+    SmallVector<func::CallOp> records;
+    target.walk([&](func::CallOp call) {
+      if (call.getCallee().starts_with(kHostRecordRouting))
+        records.push_back(call);
+    });
+    for (func::CallOp call : records)
+      call.erase();
+    if (auto main = target.lookupSymbol<func::FuncOp>("main"))
+      main->setAttr(kStates, ArrayAttr::get(target.getContext(), {}));
+  }
+
+  LogicalResult compileForDevice(ModuleOp target, DeviceVariant &device) {
+    StringRef arch = device.code.arch;
+    keepOnHost(target);
+    PassManager manager(&context);
+    manager.enableVerifier(false);
+    if (planned)
+      buildDeviceLower(manager);
+    buildDeviceTarget(manager, arch);
+    if (failed(manager.run(target)) || failed(dump("target-" + arch, target)))
+      return failure();
+    auto kernels = target.lookupSymbol<ModuleOp>(kKernelModule);
+    if (failed(emitPTX(kernels, device.code)) ||
+        failed(assemble(target.getLoc(), device.code)))
+      return failure();
+    kernels.erase();
+    CodeEmission emission;
+    // Any machine with a device runs this code.
+    if (failed(emission.translate(target, "x86-64", options.sanitize)))
+      return failure();
+    return emission.emit(device.host);
+  }
+
   LogicalResult writeArtifact() {
     auto start = std::chrono::steady_clock::now();
     ArtifactOptions artifact;
     artifact.modelPath = options.modelPath;
     artifact.baseDir = options.baseDir;
     artifact.codeObjects = std::move(code);
+    artifact.devices = std::move(devices);
     artifact.compileOptions = {{"cpu", llvm::join(options.isas, ",")},
                                {"weights", options.weights}};
+    if (!options.devices.empty())
+      artifact.compileOptions.emplace_back("devices",
+                                           llvm::join(options.devices, ","));
     for (const CollectedRemark &remark : remarks)
       if (remark.kind == "passed")
         artifact.fusedBlocks.push_back(remark.location + ": " + remark.message);
@@ -261,8 +323,11 @@ private:
   const CompileOptions &options;
   MLIRContext &context;
   OwningOpRef<ModuleOp> module;
+  /// The module after the plan phase, for devices.
+  OwningOpRef<ModuleOp> planned;
   RemarkList remarks;
   std::vector<CodeObject> code;
+  std::vector<DeviceVariant> devices;
   llvm::json::Object experts;
   double progress = 0;
   unsigned dumped = 0;

@@ -38,6 +38,8 @@ struct CompileOptions {
   /// What becomes of weights that the model has as floats: "keep", "bf16",
   /// "int8" or "int4".
   std::string weights = "keep";
+  /// Device architectures to generate code for, such as "sm_80".
+  std::vector<std::string> devices;
   /// Checks every access of the generated code to memory (AddressSanitizer).
   bool sanitize = false;
   /// The last phase to run; its IR is printed instead of writing an artifact.

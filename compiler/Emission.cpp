@@ -7,6 +7,8 @@
 
 #include "compiler/Emission.h"
 
+#include "compiler/Optimize.h"
+
 #include "lld/Common/Driver.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -34,7 +36,8 @@ constexpr const char *kTriple = "x86_64-unknown-linux-gnu";
 
 /// What a code object exports; everything else is local to it.
 constexpr StringRef kVersionScript =
-    "{ global: moert_main; moert_host; moert_weights; local: *; };\n";
+    "{ global: moert_main; moert_host; moert_weights; moert_device; local: *; "
+    "};\n";
 
 std::unique_ptr<llvm::TargetMachine> createTargetMachine(Location loc,
                                                          StringRef isa) {
@@ -71,32 +74,6 @@ void setAttributes(llvm::Module &module, StringRef isa, bool sanitize) {
     if (sanitize)
       function.addFnAttr(llvm::Attribute::SanitizeAddress);
   }
-}
-
-void optimize(llvm::Module &module, llvm::TargetMachine &machine,
-              bool sanitize) {
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager components;
-  llvm::ModuleAnalysisManager modules;
-  // Straight-line code is vectorised before it comes here.
-  llvm::PipelineTuningOptions tuning;
-  tuning.SLPVectorization = false;
-  llvm::PassBuilder builder(&machine, tuning);
-  if (sanitize)
-    builder.registerOptimizerLastEPCallback([](llvm::ModulePassManager &passes,
-                                               llvm::OptimizationLevel,
-                                               llvm::ThinOrFullLTOPhase) {
-      passes.addPass(
-          llvm::AddressSanitizerPass(llvm::AddressSanitizerOptions()));
-    });
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(components);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2)
-      .run(module, modules);
 }
 
 /// A temporary file that is removed when the object goes away.
@@ -142,6 +119,7 @@ LogicalResult link(Location loc, StringRef object, StringRef script,
   SmallVector<const char *> arguments = {"ld.lld",
                                          "-shared",
                                          versionScript.c_str(),
+                                         "--undefined-version",
                                          "--build-id=none",
                                          "--strip-debug",
                                          "-z",
@@ -162,6 +140,32 @@ LogicalResult link(Location loc, StringRef object, StringRef script,
 }
 
 } // namespace
+
+void moe::optimizeModule(llvm::Module &module, llvm::TargetMachine &machine,
+                         bool sanitize) {
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  // Straight-line code is vectorised before it comes here.
+  llvm::PipelineTuningOptions tuning;
+  tuning.SLPVectorization = false;
+  llvm::PassBuilder builder(&machine, tuning);
+  if (sanitize)
+    builder.registerOptimizerLastEPCallback([](llvm::ModulePassManager &passes,
+                                               llvm::OptimizationLevel,
+                                               llvm::ThinOrFullLTOPhase) {
+      passes.addPass(
+          llvm::AddressSanitizerPass(llvm::AddressSanitizerOptions()));
+    });
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2)
+      .run(module, modules);
+}
 
 struct moe::CodeEmission::State {
   Location loc;
@@ -194,7 +198,7 @@ LogicalResult moe::CodeEmission::translate(ModuleOp module, StringRef isa,
 
 LogicalResult moe::CodeEmission::emit(std::vector<char> &object) {
   Location loc = state->loc;
-  optimize(*state->code, *state->machine, state->sanitize);
+  optimizeModule(*state->code, *state->machine, state->sanitize);
   TemporaryFile objectFile("o"), scriptFile("ver"), sharedFile("so");
   std::error_code error;
   {

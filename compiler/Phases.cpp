@@ -12,6 +12,7 @@
 #include "passes/plan/Passes.h"
 #include "passes/target/common/Passes.h"
 #include "passes/target/cpu/Passes.h"
+#include "passes/target/gpu/Passes.h"
 
 #include "mlir/Pass/PassManager.h"
 
@@ -55,4 +56,13 @@ void moe::buildPhase(Phase phase, OpPassManager &manager, StringRef isa,
     buildCPUTargetPipeline(manager, isa);
     return buildLLVMPipeline(manager);
   }
+}
+
+void moe::buildDeviceLower(OpPassManager &manager) {
+  buildGPULowerPipeline(manager);
+  buildBufferizePipeline(manager);
+}
+
+void moe::buildDeviceTarget(OpPassManager &manager, StringRef arch) {
+  buildGPUTargetPipeline(manager, arch);
 }

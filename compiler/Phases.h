@@ -45,6 +45,13 @@ std::optional<Phase> parsePhase(StringRef name);
 void buildPhase(Phase phase, OpPassManager &manager, StringRef isa,
                 StringRef weights);
 
+/// From the end of the plan phase to loops over buffers, for devices.
+void buildDeviceLower(OpPassManager &manager);
+
+/// From loops over buffers to code for a device architecture and for the host
+/// that drives it.
+void buildDeviceTarget(OpPassManager &manager, StringRef arch);
+
 } // namespace moe
 } // namespace mlir
 

@@ -16,6 +16,7 @@
 #include "passes/plan/Passes.h"
 #include "passes/target/common/Passes.h"
 #include "passes/target/cpu/Passes.h"
+#include "passes/target/gpu/Passes.h"
 
 using namespace mlir;
 
@@ -39,4 +40,6 @@ void moe::registerPasses() {
   registerTargetCommonPasses();
   registerTargetCommonPipelines();
   registerTargetCPUPasses();
+  registerTargetGPUPasses();
+  registerTargetGPUPipelines();
 }

@@ -143,10 +143,13 @@ typedef struct moe_program_options {
   size_t struct_size;
   moe_verify_t verify;
   moe_weights_mode_t weights;
-  /* The instruction set level of the code to load, or null: the highest one
-     that this machine supports (the environment variable MOE_ISA overrides
-     that). */
+  /* The instruction set level or device architecture of the code to load, or
+     null: the highest one that this machine or device supports (the environment
+     variable MOE_ISA overrides that on the CPU). */
   const char *isa;
+  /* Where to run: "cpu" or null; "cuda", the first device of the CUDA driver;
+     "emulate", a device that this process emulates (slow: for tests). */
+  const char *device;
 } moe_program_options_t;
 
 /* Opens the artifact at `path`. `options` may be null: all zero. The caller

@@ -13,10 +13,16 @@ add_executable(moert-tests
   runtime/device/cpu/AllocatorTest.cpp
   runtime/device/cpu/InstructionSetsTest.cpp
   runtime/device/cpu/ThreadPoolTest.cpp
+  runtime/device/cuda/DeviceTest.cpp
   runtime/format/FormatTest.cpp)
 target_compile_definitions(moert-tests PRIVATE MOERT_TEST_CODE="$<TARGET_FILE:moert-test-code>")
 target_link_libraries(moert-tests PRIVATE moert-core moert GTest::gtest_main)
 add_dependencies(moert-tests moert-test-code)
+# The header of the CUDA driver, to compare with where it is installed.
+find_file(MOERT_CUDA_HEADER cuda.h PATHS /usr/local/cuda/include ENV CUDA_HOME PATH_SUFFIXES include)
+if(MOERT_CUDA_HEADER)
+  target_compile_definitions(moert-tests PRIVATE MOERT_TEST_CUDA_HEADER="${MOERT_CUDA_HEADER}")
+endif()
 
 moec_add_tool(moec-tests
   compiler/Artifact/WeightPackerTest.cpp

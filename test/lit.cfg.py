@@ -2,6 +2,7 @@
 
 import glob
 import os
+import shutil
 
 import lit.formats
 
@@ -20,6 +21,12 @@ if asan:
 # The runtime is built with this one for a test of its own.
 if glob.glob(f"{config.llvm_prefix}/lib/clang/*/lib/*/libclang_rt.tsan-x86_64.a"):
     config.available_features.add("tsan")
+
+# The assembler for devices, where moec finds it, and the emulated device.
+if shutil.which("ptxas") or os.access("/usr/local/cuda/bin/ptxas", os.X_OK):
+    config.available_features.add("ptxas")
+if os.path.exists(os.path.join(config.moec_build, "lib", "libmoe_emulated_cuda.so")):
+    config.available_features.add("emulated-device")
 
 tools = [os.path.join(config.moec_build, "bin"), config.llvm_tools]
 config.environment["PATH"] = os.pathsep.join(tools + [os.environ["PATH"]])

@@ -78,6 +78,18 @@ LogicalResult moe::writeArtifact(ModuleOp module,
   plan.push_back({SectionKind::Manifest, "", manifest->size()});
   for (const CodeObject &object : options.codeObjects)
     plan.push_back({SectionKind::Code, object.isa, object.bytes.size()});
+  std::vector<std::pair<const char *, uint64_t>> deviceSections;
+  for (const DeviceVariant &device : options.devices) {
+    auto add = [&](SectionKind kind, const char *data, uint64_t bytes) {
+      plan.push_back({kind, device.code.arch, bytes});
+      deviceSections.emplace_back(data, bytes);
+    };
+    add(SectionKind::DeviceHost, device.host.data(), device.host.size());
+    add(SectionKind::PTX, device.code.ptx.data(), device.code.ptx.size());
+    if (!device.code.cubin.empty())
+      add(SectionKind::Cubin, device.code.cubin.data(),
+          device.code.cubin.size());
+  }
   if (!options.text.empty())
     plan.push_back({SectionKind::Text, "ir", options.text.size()});
   plan.push_back({SectionKind::Weights, "", segments.getBytes()});
@@ -93,6 +105,9 @@ LogicalResult moe::writeArtifact(ModuleOp module,
     return failure();
   for (const CodeObject &object : options.codeObjects)
     if (failed(check(writer.write(object.bytes.data(), object.bytes.size()))))
+      return failure();
+  for (auto [data, bytes] : deviceSections)
+    if (failed(check(writer.write(data, bytes))))
       return failure();
   if (failed(check(writer.write(options.text.data(), options.text.size()))) ||
       failed(writeWeights(writer, segments, options)))

@@ -8,6 +8,8 @@
 #ifndef COMPILER_ARTIFACT_ARTIFACTWRITER_H
 #define COMPILER_ARTIFACT_ARTIFACTWRITER_H
 
+#include "compiler/DeviceEmission.h"
+
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/JSON.h"
 
@@ -25,12 +27,20 @@ struct CodeObject {
   std::vector<char> bytes;
 };
 
+/// Code for one device architecture.
+struct DeviceVariant {
+  DeviceCode code;
+  /// An ELF shared object, see runtime/core/DeviceInterface.h.
+  std::vector<char> host;
+};
+
 struct ArtifactOptions {
   /// The file that was compiled; the manifest states its name and hash.
   std::string modelPath;
   /// The folder of relative files in views; empty: the folder of the model.
   std::string baseDir;
   std::vector<CodeObject> codeObjects;
+  std::vector<DeviceVariant> devices;
   /// One line for each decision to fuse; shown by `moec inspect`.
   std::vector<std::string> fusedBlocks;
   /// Names and values of the options that shaped the code, for the manifest.

@@ -134,6 +134,25 @@ static json::Array describeSegments(const SegmentTable &segments) {
   return result;
 }
 
+static json::Array describeDevices(ArrayRef<DeviceVariant> devices) {
+  json::Array result;
+  for (const DeviceVariant &device : devices) {
+    json::Array kernels;
+    for (const KernelFigures &kernel : device.code.kernels)
+      kernels.push_back(json::Object{{"name", kernel.name},
+                                     {"registers", kernel.registers},
+                                     {"shared", kernel.shared},
+                                     {"stack", kernel.stack},
+                                     {"spilled", kernel.spilled}});
+    result.push_back(json::Object{{"arch", device.code.arch},
+                                  {"ptx", uint64_t(device.code.ptx.size())},
+                                  {"cubin", uint64_t(device.code.cubin.size())},
+                                  {"host", uint64_t(device.host.size())},
+                                  {"kernels", std::move(kernels)}});
+  }
+  return result;
+}
+
 /// The name, size and hash of the model file, read in pieces.
 static LogicalResult addModel(ModuleOp module, const std::string &path,
                               json::Object &manifest) {
@@ -180,6 +199,8 @@ FailureOr<std::string> moe::makeManifest(ModuleOp module,
     code.push_back(json::Object{{"isa", object.isa},
                                 {"bytes", uint64_t(object.bytes.size())}});
   manifest["code"] = std::move(code);
+  if (!options.devices.empty())
+    manifest["devices"] = describeDevices(options.devices);
   json::Array blocks;
   for (const std::string &block : options.fusedBlocks)
     blocks.push_back(toString(block));

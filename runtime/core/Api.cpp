@@ -84,6 +84,17 @@ moe_status_t moe_program_open(const char *path,
     wanted.weightsMode = given.weights;
     if (given.isa)
       wanted.isa = given.isa;
+    if (given.device) {
+      std::string name = given.device;
+      if (name == "cuda")
+        wanted.target = Program::Options::Target::CUDA;
+      else if (name == "emulate")
+        wanted.target = Program::Options::Target::Emulated;
+      else if (name != "cpu")
+        return Status(MOE_ERROR_INVALID_ARGUMENT,
+                      "expected the device 'cpu', 'cuda' or 'emulate', got '" +
+                          name + "'");
+    }
     auto handle = std::make_unique<moe_program>();
     Status status = Program::open(path, wanted, handle->program);
     if (status.ok())
@@ -210,8 +221,12 @@ moe_status_t moe_session_create(moe_program_t *program,
                         " threads, got " + std::to_string(threads));
     if (threads == 0)
       threads = countProcessors();
-    *out_session = new moe_session{{program->program, threads}};
-    return Status();
+    auto handle = std::unique_ptr<moe_session>(
+        new moe_session{{program->program, threads}});
+    Status status = handle->session.openDevice();
+    if (status.ok())
+      *out_session = handle.release();
+    return status;
   });
 }
 

@@ -45,7 +45,8 @@ Status CodeObject::resolve(const std::string &name, const char *symbol,
 }
 
 Status CodeObject::load(const std::string &name, const std::string &elf,
-                        const MoertHost *host, const unsigned char *weights) {
+                        const MoertHost *host, const unsigned char *weights,
+                        const MoertDevice *device) {
   // It stays open as long as the code is loaded: the path below has its number,
   // and for a path that it has seen, dlopen returns what it loaded before.
   descriptor =
@@ -73,6 +74,12 @@ Status CodeObject::load(const std::string &name, const std::string &elf,
       !(status = resolve(name, "moert_weights", weightsAddress)).ok() ||
       !(status = resolve(name, "moert_main", mainAddress)).ok())
     return status;
+  if (device) {
+    void *deviceAddress;
+    if (!(status = resolve(name, "moert_device", deviceAddress)).ok())
+      return status;
+    *static_cast<const MoertDevice **>(deviceAddress) = device;
+  }
   *static_cast<const MoertHost **>(hostAddress) = host;
   *static_cast<const unsigned char **>(weightsAddress) = weights;
   main = reinterpret_cast<Main>(mainAddress);

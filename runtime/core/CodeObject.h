@@ -8,6 +8,7 @@
 #ifndef RUNTIME_CORE_CODEOBJECT_H
 #define RUNTIME_CORE_CODEOBJECT_H
 
+#include "runtime/core/DeviceInterface.h"
 #include "runtime/core/HostInterface.h"
 #include "runtime/format/Status.h"
 
@@ -26,9 +27,11 @@ public:
   CodeObject &operator=(const CodeObject &) = delete;
 
   /// Loads the bytes of an ELF shared object, which must have been checked, and
-  /// connects it with the host functions and the weights.
+  /// connects it with the host functions and the weights, and with the device
+  /// that it drives unless that is null.
   Status load(const std::string &name, const std::string &elf,
-              const MoertHost *host, const unsigned char *weights);
+              const MoertHost *host, const unsigned char *weights,
+              const MoertDevice *device = nullptr);
 
   Main getMain() const { return main; }
 

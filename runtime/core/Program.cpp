@@ -9,6 +9,7 @@
 
 #include "runtime/core/Session.h"
 #include "runtime/device/cpu/InstructionSets.h"
+#include "runtime/device/cuda/Queue.h"
 
 #include <cstdlib>
 
@@ -50,6 +51,44 @@ Status Program::chooseCode(const Reader &reader, std::string wanted,
   return Status();
 }
 
+/// Opens the device and picks the code that drives it.
+Status Program::chooseDeviceCode(const Reader &reader, const Options &options,
+                                 const Section *&result) {
+  std::vector<std::string> architectures;
+  for (const Section &section : reader.getSections())
+    if (section.kind == SectionKind::DeviceHost)
+      architectures.push_back(section.name);
+  Status status = cuda::Device::open(
+      options.target == Options::Target::Emulated, options.isa, device);
+  if (status.ok())
+    status = device->choose(architectures, options.isa, isa);
+  for (const Section &section : reader.getSections())
+    if (section.kind == SectionKind::DeviceHost && section.name == isa)
+      result = &section;
+  return status;
+}
+
+/// Brings kernels and weights to the device.
+Status Program::loadOnDevice(const Reader &reader) {
+  cuda::KernelImage image;
+  image.arch = isa;
+  for (const Section &section : reader.getSections()) {
+    if (section.name != isa)
+      continue;
+    Status status;
+    if (section.kind == SectionKind::PTX)
+      status = reader.read(section, image.ptx);
+    else if (section.kind == SectionKind::Cubin)
+      status = reader.read(section, image.cubin);
+    if (!status.ok())
+      return status;
+  }
+  Status status = device->load(image);
+  if (status.ok())
+    status = device->setWeights(weights.getData(), weights.getBytes());
+  return status;
+}
+
 Status Program::open(const std::string &path, const Options &options,
                      std::shared_ptr<const Program> &result) {
   Reader reader;
@@ -72,8 +111,11 @@ Status Program::open(const std::string &path, const Options &options,
                       std::to_string(MOERT_HOST_VERSION) +
                       "; compile the model again");
 
-  const Section *code;
-  status = program->chooseCode(reader, options.isa, code);
+  const Section *code = nullptr;
+  if (options.target == Options::Target::CPU)
+    status = program->chooseCode(reader, options.isa, code);
+  else
+    status = program->chooseDeviceCode(reader, options, code);
   if (!status.ok())
     return status;
   // Sections that nothing needs are checked all the same: a damaged file is
@@ -96,8 +138,15 @@ Status Program::open(const std::string &path, const Options &options,
     if (!status.ok())
       return status;
   }
+  const MoertDevice *table = nullptr;
+  if (program->device) {
+    status = program->loadOnDevice(reader);
+    if (!status.ok())
+      return status;
+    table = &cuda::Queue::getTable();
+  }
   status = program->code.load(program->isa, elf, &Session::getHost(),
-                              program->weights.getData());
+                              program->weights.getData(), table);
   if (status.ok())
     result = std::move(program);
   return status;

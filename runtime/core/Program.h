@@ -11,6 +11,7 @@
 #include "runtime/core/CodeObject.h"
 #include "runtime/core/Manifest.h"
 #include "runtime/core/Weights.h"
+#include "runtime/device/cuda/Device.h"
 
 #include <memory>
 
@@ -22,8 +23,11 @@ public:
   struct Options {
     bool verifyWeights = true;
     moe_weights_mode_t weightsMode = MOE_WEIGHTS_READ;
-    /// Empty: the highest level that this machine supports.
+    /// Empty: the highest level that this machine supports, or what suits the
+    /// device best.
     std::string isa;
+    enum class Target { CPU, CUDA, Emulated };
+    Target target = Target::CPU;
   };
 
   static Status open(const std::string &path, const Options &options,
@@ -33,8 +37,13 @@ public:
   const std::string &getManifestText() const { return manifestText; }
   const std::string &getIsa() const { return isa; }
   CodeObject::Main getMain() const { return code.getMain(); }
+  /// Null if the program runs on the CPU.
+  const std::shared_ptr<cuda::Device> &getDevice() const { return device; }
 
 private:
+  Status chooseDeviceCode(const Reader &reader, const Options &options,
+                          const Section *&result);
+  Status loadOnDevice(const Reader &reader);
   Status chooseCode(const Reader &reader, std::string wanted,
                     const Section *&result);
 
@@ -44,6 +53,7 @@ private:
   // Code goes before the weights that it points to.
   Weights weights;
   CodeObject code;
+  std::shared_ptr<cuda::Device> device;
 };
 
 } // namespace moert

@@ -35,6 +35,8 @@ Session::Session(std::shared_ptr<const Program> sharedProgram,
   outputs.resize(manifest.outputs.size());
   newOutputs.resize(manifest.outputs.size());
   outputStates.resize(manifest.outputs.size());
+  if (program->getDevice())
+    return; // Code for devices returns states like other outputs.
   for (const StateInfo &state : manifest.states)
     outputStates[state.output] =
         &states.emplace_back(manifest.inputs[state.input], state.axis, memory);
@@ -44,6 +46,12 @@ Session::~Session() {
   releaseOutputs(outputs);
   states.clear();
   memory.release(arenaMemory);
+}
+
+Status Session::openDevice() {
+  if (!program->getDevice())
+    return Status();
+  return cuda::Queue::open(program->getDevice(), HostFunctions::fail, queue);
 }
 
 void Session::recordFailure(const char *message, int64_t value) {
@@ -111,6 +119,8 @@ __attribute__((noinline)) Status Session::callMain() {
                   "cannot allocate " +
                       std::to_string(static_cast<uint64_t>(failureValue)) +
                       " bytes");
+  if (failureMessage == cuda::Queue::kDeviceError)
+    return queue->getError();
   std::string message = failureMessage;
   if (failureValue != 0)
     message += ", got " + std::to_string(failureValue);
@@ -142,8 +152,12 @@ Status Session::run(const moe_input_t *inputs, size_t count) {
   failed.store(false, std::memory_order_relaxed);
 
   Status status = bindInputs(inputs, count);
+  if (status.ok() && queue)
+    status = queue->begin();
   if (status.ok())
     status = callMain();
+  if (queue)
+    queue->end();
   if (status.ok())
     status = takeOutputs();
   // Inputs may lie in the outputs of the run before, which go only now.
@@ -156,7 +170,7 @@ Status Session::run(const moe_input_t *inputs, size_t count) {
   for (StateBuffer &state : states)
     hasOutputs ? state.commit() : state.rollBack();
   for (const StateInfo &info : program->getManifest().states)
-    if (outputStates[info.output]->hasValue())
+    if (outputStates[info.output] && outputStates[info.output]->hasValue())
       defaultInputs[info.input] = &outputStates[info.output]->getInput();
   memory.releaseAll();
   return status;

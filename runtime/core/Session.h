@@ -14,6 +14,7 @@
 #include "runtime/core/StateBuffer.h"
 #include "runtime/device/cpu/Allocator.h"
 #include "runtime/device/cpu/ThreadPool.h"
+#include "runtime/device/cuda/Queue.h"
 
 #include <csetjmp>
 #include <deque>
@@ -25,6 +26,9 @@ class Session {
 public:
   Session(std::shared_ptr<const Program> program, unsigned threads);
   ~Session();
+
+  /// Gets ready to work on the device of the program, if it has one.
+  Status openDevice();
 
   Status run(const moe_input_t *inputs, size_t count);
   Status getOutput(size_t index, moe_tensor_t &result);
@@ -66,6 +70,8 @@ private:
   void growArena(uint64_t bytes);
 
   std::shared_ptr<const Program> program;
+  /// Null if the program runs on the CPU.
+  std::unique_ptr<cuda::Queue> queue;
   Allocator memory;
   std::atomic<bool> running{false};
 

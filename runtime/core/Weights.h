@@ -26,6 +26,7 @@ public:
   const unsigned char *getData() const {
     return static_cast<const unsigned char *>(memory);
   }
+  uint64_t getBytes() const { return bytes; }
 
 private:
   Status read(const Reader &reader, const Section &section, bool verify);

@@ -33,6 +33,12 @@ const char *moert::getKindName(SectionKind kind) {
     return "weights";
   case SectionKind::Text:
     return "text";
+  case SectionKind::DeviceHost:
+    return "device host";
+  case SectionKind::PTX:
+    return "ptx";
+  case SectionKind::Cubin:
+    return "cubin";
   }
   return "unknown";
 }

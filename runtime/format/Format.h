@@ -37,7 +37,7 @@ constexpr unsigned char kMagic[8] = {0x89, 'M',  'O',  'E',
                                      '\r', '\n', 0x1a, '\n'};
 /// Readers accept every minor version of their major version.
 constexpr uint16_t kFormatMajor = 1;
-constexpr uint16_t kFormatMinor = 0;
+constexpr uint16_t kFormatMinor = 1;
 constexpr uint64_t kSectionAlignment = 4096;
 constexpr uint32_t kMaxSections = 256;
 constexpr uint64_t kMaxManifestBytes = uint64_t(16) << 20;
@@ -51,6 +51,13 @@ enum class SectionKind : uint32_t {
   Weights = 3,
   /// Text for people, such as IR; never interpreted.
   Text = 4,
+  /// An ELF shared object for the host that drives a device; the name is the
+  /// architecture of the device.
+  DeviceHost = 5,
+  /// The kernels for an architecture as PTX, text.
+  PTX = 6,
+  /// The same kernels as machine code.
+  Cubin = 7,
 };
 
 struct FileHeader {

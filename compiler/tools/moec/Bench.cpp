@@ -32,6 +32,8 @@ struct BenchState {
   double seconds = 1;
   bool asJson = false;
   bool mapWeights = false;
+  std::string device = "cpu";
+  std::string arch;
 };
 
 /// What a run takes, from the manifest of the artifact.
@@ -96,7 +98,8 @@ class Benchmark {
 public:
   Benchmark(const BenchState &state, unsigned threads)
       : state(state), threads(threads),
-        model(state.artifact, {"cpu", threads, state.mapWeights}),
+        model(state.artifact,
+              {state.device, threads, state.mapWeights, state.arch}),
         cost(model.getManifest()), limits(threads),
         source(model.getInputs(), model.getOutputs(), state.pastTokens) {}
 
@@ -261,6 +264,9 @@ void addBenchCommand(CLI::App &app) {
       ->add_option("--seconds", state->seconds,
                    "how long to measure each number of tokens (default: 1)")
       ->check(CLI::Range(0.0, 3600.0));
+  command->add_option("--device", state->device, "as for moec run")
+      ->check(CLI::IsMember({"cpu", "cuda", "emulate"}));
+  command->add_option("--arch", state->arch, "as for moec run");
   command->add_flag("--map-weights", state->mapWeights,
                     "map the weights instead of reading them");
   command->add_flag("--json", state->asJson, "print JSON");

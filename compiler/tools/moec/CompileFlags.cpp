@@ -7,6 +7,7 @@
 
 #include "compiler/tools/moec/CompileFlags.h"
 
+#include "compiler/DeviceEmission.h"
 #include "compiler/Register.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -20,9 +21,15 @@ using namespace mlir;
 using namespace mlir::moe;
 
 void CompileFlags::addTo(CLI::App &command) {
-  command.add_option("--target", targets, "what to compile for: cpu")
+  std::vector<std::string> known = {"cpu"};
+  for (StringRef arch : getDeviceArchitectures())
+    known.push_back(arch.str());
+  command
+      .add_option("--target", targets,
+                  "what to compile for: cpu, which is always included, and "
+                  "device architectures")
       ->delimiter(',')
-      ->check(CLI::IsMember({"cpu"}));
+      ->check(CLI::IsMember(known));
   command
       .add_option("--cpu", cpus,
                   "instruction set levels to generate code for "
@@ -56,6 +63,9 @@ void CompileFlags::apply(CompileOptions &options) const {
   options.weights = weights;
   options.sanitize = sanitizer == "address";
   options.isas.clear();
+  for (const std::string &target : targets)
+    if (target != "cpu" && !llvm::is_contained(options.devices, target))
+      options.devices.push_back(target);
   for (const std::string &cpu : cpus)
     options.isas.push_back(cpu == "native" ? getNativeLevel() : cpu);
   llvm::sort(options.isas);

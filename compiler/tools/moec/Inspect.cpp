@@ -142,6 +142,36 @@ static void printExperts(const json::Object *experts) {
   }
 }
 
+/// Code for devices, and what the assembler says about it.
+static void printDevices(const json::Array *devices) {
+  if (!devices)
+    return;
+  llvm::outs() << "devices\n";
+  for (const json::Value &value : *devices) {
+    const json::Object *device = value.getAsObject();
+    if (!device)
+      continue;
+    llvm::outs() << llvm::formatv(
+        "  {0}: {1} bytes of PTX, {2} of machine code\n",
+        toPrintable(device->getString("arch").value_or("?")),
+        device->getInteger("ptx").value_or(0),
+        device->getInteger("cubin").value_or(0));
+    const json::Array *kernels = device->getArray("kernels");
+    for (const json::Value &entry : kernels ? *kernels : json::Array()) {
+      const json::Object *kernel = entry.getAsObject();
+      if (!kernel)
+        continue;
+      auto getNumber = [&](llvm::StringRef key) {
+        return kernel->getInteger(key).value_or(0);
+      };
+      llvm::outs() << llvm::formatv(
+          "    {0}: {1} registers, {2} bytes spilled\n",
+          toPrintable(kernel->getString("name").value_or("?")),
+          getNumber("registers"), getNumber("spilled"));
+    }
+  }
+}
+
 static void printText(const moert::Reader &reader,
                       const json::Object &manifest) {
   llvm::outs() << reader.getPath() << ": artifact, format "
@@ -166,6 +196,7 @@ static void printText(const moert::Reader &reader,
       llvm::outs() << "  " << toPrintable(block.getAsString().value_or("?"))
                    << '\n';
   }
+  printDevices(manifest.getArray("devices"));
   printExperts(manifest.getObject("experts"));
   printWeights(manifest.getArray("weights"));
 }

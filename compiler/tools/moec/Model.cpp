@@ -21,6 +21,9 @@ Model::Model(const std::string &path, const RunFlags &flags) {
   programOptions.struct_size = sizeof(programOptions);
   programOptions.weights =
       flags.mapWeights ? MOE_WEIGHTS_MAP : MOE_WEIGHTS_READ;
+  programOptions.device = flags.device.c_str();
+  if (!flags.arch.empty())
+    programOptions.isa = flags.arch.c_str();
   moe_program_t *openProgram;
   check(moe_program_open(path.c_str(), &programOptions, &openProgram));
   program.reset(openProgram);
@@ -93,8 +96,14 @@ void addRunFlags(CLI::App &command, RunFlags &flags) {
       .add_option("--threads", flags.threads,
                   "threads to run on (default: one per processor)")
       ->check(CLI::Range(1u, 4096u));
-  command.add_option("--device", flags.device, "where to run: cpu")
-      ->check(CLI::IsMember({"cpu"}));
+  command
+      .add_option("--device", flags.device,
+                  "where to run: cpu, cuda (the first device of the CUDA "
+                  "driver) or emulate (a device in this process: slow)")
+      ->check(CLI::IsMember({"cpu", "cuda", "emulate"}));
+  command.add_option("--arch", flags.arch,
+                     "the code to run, such as x86-64-v3 or sm_80 (default: "
+                     "the best that the machine or device supports)");
   command.add_flag("--map-weights", flags.mapWeights,
                    "map the weights instead of reading them: slower, but takes "
                    "less memory");

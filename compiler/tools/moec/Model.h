@@ -19,6 +19,7 @@ struct RunFlags {
   std::string device = "cpu";
   unsigned threads = 0;
   bool mapWeights = false;
+  std::string arch = {};
 };
 
 /// An artifact with a session. Failures print the runtime's error and end the

@@ -1,0 +1,154 @@
+//===- MatrixTile.h - products of tiles with tensor cores -----------------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A block of threads computes a tile of the product of rows with panels of bf16
+// (`#kern.packed`, depth 2), with `mma.sync` of 16 x 8 x 16. Its parts:
+//
+// - Rows and panels come to shared memory in steps of 32 along the inner extent
+//   by `cp.async`, several steps ahead.
+// - A step of a row is 64 bytes, four chunks of 16; chunk c of row r lies at
+//   c ^ (r / 2 % 4), so that `ldmatrix` meets no bank twice.
+// - A step of a panel is 16 pairs of rows of 16 columns, 1024 bytes that are
+//   consecutive in the artifact. A word holds a pair of one column, which is a
+//   register of the right operand. A thread loads four columns of a pair at
+//   once; they belong to four instructions, so instruction t has the columns 4
+//   c
+//   + t of 32 (two panels), c = 0 ... 7. Chunk c of pair p lies at
+//   c ^ (p / 2 % 2 * 2).
+// - So a thread ends up with 8 consecutive columns of a row, which it stores
+//   without help of others.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef PASSES_TARGET_GPU_MATRIXTILE_H
+#define PASSES_TARGET_GPU_MATRIXTILE_H
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace mlir::moe {
+
+/// What a block of threads computes.
+struct TileShape {
+  /// Rows, and columns of each source, a multiple of 32 for each warp.
+  int64_t rows, columns;
+  /// How warps share them.
+  int64_t warpRows, warpColumns;
+  /// Steps of the inner extent in shared memory.
+  int64_t stages;
+  /// Matrices that the same rows are multiplied with: gate and up projection.
+  int64_t sources = 1;
+
+  int64_t getThreads() const { return warpRows * warpColumns * 32; }
+  int64_t getRowBytes() const { return rows * 64; }
+  int64_t getStageBytes() const {
+    return getRowBytes() + columns * sources * 64;
+  }
+  int64_t getSharedBytes() const { return stages * getStageBytes(); }
+};
+
+/// Arithmetic of addresses in 32 bits.
+class TileBuilder : public ImplicitLocOpBuilder {
+public:
+  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+
+  Value i32(int64_t value) {
+    return arith::ConstantIntOp::create(*this, value, 32);
+  }
+  Value add(Value a, Value b) { return createOrFold<arith::AddIOp>(a, b); }
+  Value add(Value a, int64_t b) { return b ? add(a, i32(b)) : a; }
+  Value mul(Value a, int64_t b) {
+    return b == 1 ? a : createOrFold<arith::MulIOp>(a, i32(b));
+  }
+  Value div(Value a, int64_t b) {
+    return createOrFold<arith::DivUIOp>(a, i32(b));
+  }
+  Value rem(Value a, int64_t b) {
+    return createOrFold<arith::RemUIOp>(a, i32(b));
+  }
+  Value exclusiveOr(Value a, Value b) {
+    return createOrFold<arith::XOrIOp>(a, b);
+  }
+  Value min(Value a, Value b) { return createOrFold<arith::MinUIOp>(a, b); }
+  Value less(Value a, Value b) {
+    return createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ult, a, b);
+  }
+  Value toIndex(Value a) {
+    return arith::IndexCastUIOp::create(*this, getIndexType(), a);
+  }
+  Value toI32(Value index) {
+    return arith::IndexCastUIOp::create(*this, getI32Type(), index);
+  }
+  Value wide(Value a) { return arith::ExtUIOp::create(*this, getI64Type(), a); }
+
+  /// `base` and `offset` bytes; the offset has 32 or 64 bits.
+  Value offset(Value base, Value offset) {
+    return LLVM::GEPOp::create(*this, base.getType(), getI8Type(), base,
+                               ArrayRef<LLVM::GEPArg>{offset});
+  }
+  Value offset(Value base, int64_t bytes) {
+    if (bytes == 0)
+      return base;
+    return LLVM::GEPOp::create(
+        *this, base.getType(), getI8Type(), base,
+        ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytes)});
+  }
+  /// The address of a buffer in the memory of the device.
+  Value address(Value buffer);
+};
+
+/// Emits the main loop of a tile into a kernel.
+class MatrixTile {
+public:
+  /// `shared`: the address of getSharedBytes() bytes of shared memory; `depth`:
+  /// the inner extent, a multiple of 32; `thread`: the number in the block.
+  MatrixTile(TileBuilder &b, const TileShape &shape, Value shared, Value thread,
+             int64_t depth);
+
+  int64_t getRowsPerThread() const {
+    return llvm::divideCeil(shape.rows, getThreads() / 4);
+  }
+  /// Row number `i` of the tile that this thread copies.
+  Value getCopiedRow(int64_t i);
+  /// Multiplies; `rows` are the addresses of the rows that this thread copies,
+  /// `getPanel` yields the address of panel `i` (of all sources in turn) of the
+  /// tile.
+  void run(ArrayRef<Value> rows, function_ref<Value(Value)> getPanel);
+
+  /// Calls `store` for the sums that this thread holds: 8 consecutive columns
+  /// of each source (vectors of f32) from `column` on of one row of the tile.
+  void forEachResult(
+      function_ref<void(Value row, Value column, ArrayRef<Value>)> store);
+
+private:
+  int64_t getThreads() const { return shape.getThreads(); }
+  int64_t getGroups() const {
+    return shape.columns / shape.warpColumns / 32 * shape.sources;
+  }
+  int64_t getFragments() const { return shape.rows / shape.warpRows / 16; }
+
+  void copyStep(Value stage, ArrayRef<Value> rows, ArrayRef<Value> panels,
+                Value step);
+  void multiplyStep(Value stage, SmallVectorImpl<Value> &sums);
+  Value loadWords(Value address, int64_t count);
+  SmallVector<Value> loadRows(Value address);
+  Value nextStage(Value stage);
+
+  TileBuilder &b;
+  TileShape shape;
+  Value shared;
+  int64_t steps;
+  Value thread, lane, warpRow, warpColumn;
+  /// Offsets within a stage of what the thread copies and loads.
+  Value rowTarget, panelTarget, panelSource;
+  Value leftOffsets[2], rightOffset;
+  SmallVector<Value> sums;
+};
+
+} // namespace mlir::moe
+
+#endif // PASSES_TARGET_GPU_MATRIXTILE_H

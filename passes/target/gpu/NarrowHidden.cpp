@@ -1,0 +1,47 @@
+//===- NarrowHidden.cpp - bf16 between the halves of the experts ----------===//
+//
+// Part of moec, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/kern/KernDialect.h"
+#include "passes/target/gpu/Passes.h"
+
+namespace mlir::moe {
+#define GEN_PASS_DEF_NARROWHIDDEN
+#include "passes/target/gpu/Passes.h.inc"
+} // namespace mlir::moe
+
+using namespace mlir;
+
+namespace {
+
+bool isBF16(Value value) {
+  return getElementTypeOrSelf(value.getType()).isBF16();
+}
+
+struct NarrowHidden : public moe::impl::NarrowHiddenBase<NarrowHidden> {
+  void runOnOperation() override {
+    getOperation()->walk([](kern::ExpertsHiddenOp op) {
+      auto init = op.getInit().getDefiningOp<tensor::EmptyOp>();
+      if (!init || isBF16(init) || !isBF16(op.getX()) ||
+          !isBF16(op.getPanels()) || op->getNumResults() != 1)
+        return;
+      Value hidden = op->getResult(0);
+      for (OpOperand &use : hidden.getUses()) {
+        auto combine = dyn_cast<kern::ExpertsCombineOp>(use.getOwner());
+        if (!combine || combine.getH() != hidden ||
+            !isBF16(combine.getPanels()))
+          return;
+      }
+      OpBuilder builder(op);
+      Value narrow = tensor::EmptyOp::create(
+          builder, op.getLoc(), init.getMixedSizes(), builder.getBF16Type());
+      op.getInitMutable().assign(narrow);
+      hidden.setType(narrow.getType());
+    });
+  }
+};
+
+} // namespace
