@@ -52,6 +52,33 @@ def RefineShapes : Pass<"moe-refine-shapes"> {
   let dependentDialects = ["::mlir::onnx::ONNXDialect"];
 }
 
+def InferSymbols : Pass<"moe-infer-symbols"> {
+  let summary = "names extents in terms of the extents of arguments";
+  let description = [{
+    Computes the extents of tensors, and the small integer tensors that models compute shapes with, as polynomials in the
+    symbols of the arguments. Extents that turn out to be numbers become static; equal polynomials become equal symbols,
+    so that later stages know which dimensions agree: `Reshape` to (batch, sequence, -1, 64) of a tensor with 512 columns
+    has 8 heads, and keys behind a cache are `past + sequence`.
+
+    *Guarantees*: types of arguments and of what a region returns stay.
+
+    ```mlir
+    func.func @main(%x: tensor<?x512xf32, #onnx.dims<"rows", "">>) -> tensor<?x?x64xf32> {
+      %0 = onnx.Constant() {value = dense<0> : tensor<1xi64>} : () -> tensor<1xi64>
+      %tail = onnx.Constant() {value = dense<[-1, 64]> : tensor<2xi64>} : () -> tensor<2xi64>
+      %extents = onnx.Shape(%x) : (tensor<?x512xf32, #onnx.dims<"rows", "">>) -> tensor<2xi64>
+      %rows = onnx.Gather(%extents, %0) : (tensor<2xi64>, tensor<1xi64>) -> tensor<1xi64>
+      %shape = onnx.Concat(%rows, %tail) {axis = 0 : i64} : (tensor<1xi64>, tensor<2xi64>) -> tensor<3xi64>
+      %heads = onnx.Reshape(%x, %shape) : (tensor<?x512xf32, #onnx.dims<"rows", "">>, tensor<3xi64>)
+                 -> tensor<?x?x64xf32>  // becomes tensor<?x8x64xf32, #onnx.dims<"rows", "", "">>
+      %y = onnx.Sigmoid(%heads) : (tensor<?x?x64xf32>) -> tensor<?x?x64xf32>
+      return %y : tensor<?x?x64xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::onnx::ONNXDialect"];
+}
+
 def FoldWeightViews : Pass<"moe-fold-weight-views"> {
   let summary = "makes rearranged weights views of the file";
   let description = [{

@@ -18,6 +18,7 @@ void moe::buildConvertPipeline(OpPassManager &manager) {
   manager.addPass(createUnrollLoops());
   manager.addPass(createFoldOnnxConstants());
   manager.addPass(createRefineShapes());
+  manager.addPass(createInferSymbols());
   manager.addPass(createFoldOnnxConstants());
   manager.addPass(createFoldWeightViews());
   manager.addPass(createCSEPass());
