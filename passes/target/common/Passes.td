@@ -113,6 +113,31 @@ def LowerCopies : Pass<"moe-lower-copies"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
+def LowerReductions : Pass<"moe-lower-reductions"> {
+  let summary = "turns reductions into loops whose results stay in registers";
+  let description = [{
+    A `linalg.generic` with reduction loops, whose first operand is read along one of them, becomes a parallel loop over
+    the others; inside, the results are carried from step to step and stored once. Where the operation may be reordered,
+    the later vectoriser keeps several of them in vector lanes: in an order that the other dimensions do not change.
+
+    *Preconditions*: bufferized.
+
+    ```mlir
+    func.func @sums(%a: memref<?x64xf32>, %sums: memref<?xf32>) {
+      linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>],
+                      iterator_types = ["parallel", "reduction"]} ins(%a : memref<?x64xf32>) outs(%sums : memref<?xf32>) {
+      ^bb0(%x: f32, %sum: f32):
+        %next = arith.addf %sum, %x fastmath<reassoc> : f32
+        linalg.yield %next : f32
+      }
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect"];
+}
+
 def LowerReshapes : Pass<"moe-lower-reshapes"> {
   let summary = "computes the strides of views that split a dimension into unknown extents";
   let description = [{

@@ -44,6 +44,7 @@ void moe::buildBufferizePipeline(OpPassManager &manager) {
       bufferization::createOptimizeAllocationLivenessPass());
 
   manager.addPass(createLowerCopies());
+  manager.addPass(createLowerReductions());
   manager.addNestedPass<func::FuncOp>(createConvertLinalgToParallelLoopsPass());
   manager.addPass(createLowerAsserts());
   manager.addPass(createCanonicalizerPass());
