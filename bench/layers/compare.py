@@ -1,12 +1,14 @@
 """Runs a model with moec and with other engines in turn and prints the ratios of the medians.
 
     python compare.py MODEL.onnx [--artifact MODEL.moe] [--engines moec,onnxruntime,torch] [--tokens 1,16,128,512]
-                      [--threads 2] [--rounds 5] [--past 0] [--json FILE]
+                      [--threads 2] [--rounds 5] [--past 0] [--processor-time] [--json FILE]
 
 Each engine is a process with threads of its own; one of them runs at a time, in rotation, so that whatever else the
 machine does meets all of them. `moec` needs MOEC_BUILD (default: ../../build) and compiles the model unless
 --artifact names what it became. `torch` computes a layer of models.py (router, experts sorted by expert, one product
-for each); it does not read other models. Needs numpy, onnx, and the engines that it is asked for.
+for each); it does not read other models. An engine that ends in `.moe` is another artifact of the same model, say one that
+an older compiler wrote. With --processor-time the processor time of all threads counts, which other work on the machine
+changes less. Needs numpy, onnx, and the engines that it is asked for.
 """
 
 import argparse
@@ -197,10 +199,13 @@ def read_signature(path):
     return values, graph.output[0].type.tensor_type.shape.dim[-1].dim_value
 
 
-def work(name, model, artifact, threads, past):
+def work(name, model, artifact, threads, past, clock):
     """A worker: reads numbers of tokens, answers each with the times of some runs."""
     values, vocabulary = read_signature(model)
-    engine = ENGINES[name](model, artifact, threads)
+    if name.endswith(".moe"):
+        engine = Moec(model, name, threads)
+    else:
+        engine = ENGINES[name](model, artifact, threads)
     prepared = {}
     print("ready", flush=True)
     for line in sys.stdin:
@@ -213,9 +218,9 @@ def work(name, model, artifact, threads, past):
                 prepared[tokens].append((inputs, getattr(engine, "kept", None)))
         times = []
         for i in range(runs + 1):
-            start = time.perf_counter()
+            start = clock()
             engine.run(prepared[tokens][i % len(prepared[tokens])][0])
-            times.append(time.perf_counter() - start)
+            times.append(clock() - start)
         engine.run(prepared[tokens][0][0])
         y = engine.first_output()
         if y.dtype == numpy.uint16:
@@ -229,6 +234,8 @@ class Worker:
     def __init__(self, name, arguments):
         command = [sys.executable, __file__, arguments.model, "--work", name, "--artifact", str(arguments.artifact),
                    "--threads", str(arguments.threads), "--past", str(arguments.past)]
+        if arguments.processor_time:
+            command.append("--processor-time")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "ready\n":
             raise RuntimeError(f"{name} does not run this model")
@@ -247,11 +254,13 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--past", type=int, default=0)
+    parser.add_argument("--processor-time", action="store_true")
     parser.add_argument("--json")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
-        return work(arguments.work, arguments.model, arguments.artifact, arguments.threads, arguments.past)
+        return work(arguments.work, arguments.model, arguments.artifact, arguments.threads, arguments.past,
+                    time.process_time if arguments.processor_time else time.perf_counter)
     engines = arguments.engines.split(",")
     if "moec" in engines and not arguments.artifact:
         arguments.artifact = str(pathlib.Path(arguments.model).with_suffix(".moe"))
@@ -263,7 +272,7 @@ def main():
             workers[name] = Worker(name, arguments)
         except RuntimeError as error:
             print(error, file=sys.stderr)
-    print(f"{'tokens':>6}" + "".join(f"{name:>14}" for name in workers) + "   ratio to the first, difference")
+    print(f"{'tokens':>6}" + "".join(f"{pathlib.Path(name).name:>14}" for name in workers) + "   ratio to the first, difference")
     rows = []
     for tokens in map(int, arguments.tokens.split(",")):
         times = {name: [] for name in workers}
@@ -279,7 +288,7 @@ def main():
         text = []
         for name in list(workers)[1:]:
             error = numpy.linalg.norm(numpy.array(samples[name]) - expected) / max(numpy.linalg.norm(expected), 1e-30)
-            text.append(f"{name} {medians[name] / medians[first]:.2f}x {error:.0e}")
+            text.append(f"{pathlib.Path(name).name} {medians[name] / medians[first]:.2f}x {error:.0e}")
         rows.append(row)
         print(f"{tokens:>6}" + "".join(f"{medians[name]:>11.2f} ms" for name in workers) + "   " + ", ".join(text),
               flush=True)

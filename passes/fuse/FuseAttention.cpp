@@ -10,6 +10,7 @@
 #include "passes/fuse/attention/Softmax.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/Remarks.h"
@@ -83,6 +84,7 @@ public:
     std::optional<unsigned> before;
     while (!before || *before != labels.getSplits()) {
       before = labels.getSplits();
+      labels.clearAssumptions();
       expressions.emplace(labels, product, key);
       const Expression *root = expressions->build(weights, weightLabels.left);
       if (!root || !expressions->productLabels)
@@ -200,10 +202,8 @@ private:
       } else if (auto expand = dyn_cast<tensor::ExpandShapeOp>(user)) {
         for (auto [i, group] :
              llvm::enumerate(expand.getReassociationIndices())) {
-          SmallVector<Extent> extents;
-          for (int64_t dim : group)
-            extents.push_back(Extent::get(expand.getResult(), dim));
-          FailureOr<LabelLists> parts = labels.split(tensor.labels[i], extents);
+          FailureOr<LabelLists> parts =
+              labels.split(tensor.labels[i], expand.getResult(), group);
           if (failed(parts))
             return best;
           next.append(*parts);
@@ -287,15 +287,23 @@ private:
         weight.getDefiningOp<WeightOp>() ||
         tensors[Value_].tensor.getDefiningOp<WeightOp>())
       return "expected keys and values that are not weights";
+    // A sink goes before the values are weighted, and nothing else does.
+    if (softmax->isJoined != expressions->hasSlice)
+      return "expected a softmax over the keys and at most one sink";
     if (softmax->sink && softmax->sink->readsProduct)
       return "expected a sink that does not depend on the product";
-    return checkExpression(softmax->score);
+    for (const Expression *expression : {softmax->score, softmax->sink})
+      if (expression)
+        if (std::string reason = checkExpression(expression); !reason.empty())
+          return reason;
+    return "";
   }
 
   /// Reductions cannot be part of a region.
   std::string checkExpression(const Expression *expression) {
     using Kind = Expression::Kind;
-    if (expression->kind == Kind::Sum || expression->kind == Kind::Max)
+    if (expression->kind == Kind::Sum || expression->kind == Kind::Max ||
+        expression->kind == Kind::Join)
       return "expected a score without sums over other keys";
     for (const LabelList &list : expression->labels)
       for (Label label : labels.flatten(list))
@@ -409,6 +417,7 @@ private:
     Value old = tensors[Result].tensor;
     auto oldType = cast<RankedTensorType>(old.getType());
     Value init = tensor::EmptyOp::create(b, sizes, oldType.getElementType());
+    checkAssumptions(b);
     SmallVector<AffineMap> maps;
     for (const LabelledTensor &tensor : tensors)
       maps.push_back(getMap(tensor));
@@ -430,6 +439,60 @@ private:
                           labels.getExtent(order[dims.column]).factor);
   }
 
+  /// The place of the keys in a tensor that has a dimension for each.
+  std::optional<int64_t> getKeyDim(const LabelledTensor &tensor) {
+    for (auto [i, list] : llvm::enumerate(tensor.labels))
+      if (labels.flatten(list) == LabelList{key})
+        return i;
+    return std::nullopt;
+  }
+
+  /// There are as many values as keys.
+  void checkKeys(ImplicitLocOpBuilder &b) {
+    std::optional<int64_t> keyDim = getKeyDim(tensors[Key]);
+    std::optional<int64_t> valueDim = getKeyDim(tensors[Value_]);
+    if (!keyDim || !valueDim ||
+        Extent::get(tensors[Key].tensor, *keyDim) ==
+            Extent::get(tensors[Value_].tensor, *valueDim))
+      return;
+    Value keys = b.createOrFold<tensor::DimOp>(tensors[Key].tensor, *keyDim);
+    Value values =
+        b.createOrFold<tensor::DimOp>(tensors[Value_].tensor, *valueDim);
+    Value isEqual =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::eq, keys, values);
+    cf::AssertOp::create(b, isEqual,
+                         "expected as many values as keys in attention");
+  }
+
+  /// Where reshapes do not tell which of their dimensions are batch, heads and
+  /// positions, the run does.
+  void checkAssumptions(ImplicitLocOpBuilder &b) {
+    checkKeys(b);
+    DenseSet<std::pair<Value, int64_t>> seen;
+    for (const LabelSet::Assumption &assumption : labels.getAssumptions()) {
+      if (!seen.insert({assumption.tensor, assumption.dim}).second)
+        continue;
+      Value product = arith::ConstantIndexOp::create(b, 1);
+      for (Label label : labels.flatten(assumption.labels)) {
+        Value extent = labels.isStatic(label)
+                           ? arith::ConstantIndexOp::create(
+                                 b, labels.getExtent(label).factor)
+                                 .getResult()
+                           : extents.lookup(label);
+        if (!extent)
+          return;
+        product = b.createOrFold<arith::MulIOp>(product, extent);
+      }
+      Value own =
+          b.createOrFold<tensor::DimOp>(assumption.tensor, assumption.dim);
+      Value isEqual =
+          arith::CmpIOp::create(b, arith::CmpIPredicate::eq, own, product);
+      cf::AssertOp::create(b, isEqual,
+                           "expected a reshape around attention that keeps "
+                           "batch, heads and positions apart");
+    }
+  }
+
   void buildScore(ImplicitLocOpBuilder &b, kern::AttentionOp attention) {
     OpBuilder::InsertionGuard guard(b);
     SmallVector<Type> types = {b.getF32Type()};
@@ -441,8 +504,15 @@ private:
     for (auto [i, dim] : llvm::enumerate(indexed))
       indices[order[dim]] = body->getArgument(i + 1);
     productValue = body->getArgument(0);
-    for (Value factor : factors)
+    for (Value factor : factors) {
+      if (auto type = dyn_cast<RankedTensorType>(factor.getType())) {
+        SmallVector<Value> zeros;
+        for (int64_t i = 0; i < type.getRank(); ++i)
+          zeros.push_back(arith::ConstantIndexOp::create(b, 0));
+        factor = tensor::ExtractOp::create(b, factor, zeros);
+      }
       productValue = arith::MulFOp::create(b, productValue, factor);
+    }
     SmallVector<Value> results;
     for (const Expression *expression : {softmax->score, softmax->sink})
       if (expression)
@@ -511,6 +581,7 @@ private:
     }
     case Kind::Sum:
     case Kind::Max:
+    case Kind::Join:
       llvm_unreachable("checked before");
     }
     return emitted[expression] = result;

@@ -95,7 +95,8 @@ def FuseAttention : Pass<"moe-fuse-attention"> {
     with the next canonicalisation.
 
     *Guarantees*: values of dimensions are followed by what reshapes say about them, so that heads, groups and positions
-    are told apart in every order of dimensions; otherwise a *missed* remark says what was expected.
+    are told apart in every order of dimensions; where that only seems to be so, a `cf.assert` checks it; otherwise a
+    *missed* remark says what was expected.
 
     ```mlir
     func.func @attention(%q: tensor<?x64xf32>, %k: tensor<64x?xf32>, %v: tensor<?x32xf32>, %s: tensor<?x?xf32>,
@@ -141,8 +142,8 @@ def FuseAttention : Pass<"moe-fuse-attention"> {
     }
     ```
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::kern::KernDialect", "::mlir::linalg::LinalgDialect",
-                           "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::cf::ControlFlowDialect", "::mlir::kern::KernDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def FuseElementwise : Pass<"moe-fuse-elementwise"> {

@@ -25,6 +25,9 @@ const Expression *Expression::stripCasts() const {
 
 bool Expression::isConstant(
     function_ref<bool(const APFloat &)> predicate) const {
+  DenseFPElementsAttr elements;
+  if (kind == Kind::Load && matchPattern(value, m_Constant(&elements)))
+    return elements.isSplat() && predicate(elements.getSplatValue<APFloat>());
   FloatAttr number;
   return kind == Kind::Constant &&
          matchPattern(op->getResult(0), m_Constant(&number)) &&
@@ -37,11 +40,18 @@ static bool isProduct(Operation *op) {
 
 /// The tensors that an operation on the way to a product reads.
 static SmallVector<Value> getSources(Operation *op) {
-  if (auto generic = dyn_cast<linalg::GenericOp>(op))
-    return generic.getInputs();
+  if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
+    SmallVector<Value> sources = generic.getInputs();
+    // Operands that may have to be repeated are read by index.
+    for (auto extract : generic.getBody()->getOps<tensor::ExtractOp>())
+      sources.push_back(extract.getTensor());
+    return sources;
+  }
   if (isa<tensor::CastOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp,
-          linalg::TransposeOp>(op))
+          linalg::TransposeOp, tensor::ExtractSliceOp>(op))
     return {op->getOperand(0)};
+  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op))
+    return {insert.getSource(), insert.getDest()};
   return {};
 }
 
@@ -146,6 +156,18 @@ const Expression *ExpressionBuilder::build(Value tensor,
       return buildReduction(generic, own);
     return buildGeneric(generic, cast<OpResult>(tensor).getResultNumber(), own);
   }
+  if (auto insert = dyn_cast<tensor::InsertSliceOp>(op);
+      insert && reachesProduct(tensor))
+    return buildJoin(insert, own);
+  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op);
+      slice && reachesProduct(tensor)) {
+    // The elements keep their indices.
+    if (!slice.hasUnitStride() || !slice.hasZeroOffset() ||
+        slice.getSourceType().getRank() != slice.getType().getRank())
+      return nullptr;
+    hasSlice = true;
+    return build(slice.getSource(), own);
+  }
   // What other operations use too is computed once.
   if (generic && tensor.hasOneUse() &&
       generic.getNumParallelLoops() == generic.getNumLoops())
@@ -159,6 +181,21 @@ const Expression *ExpressionBuilder::build(Value tensor,
       return build(source->source, source->labels);
   }
   return load(tensor, own);
+}
+
+/// The labels of an index, also of `extent == 1 ? 0 : index`: that the extent
+/// is the one of the index is then an assumption.
+static std::optional<LabelList> getIndexLabels(const Expression *index) {
+  if (index->kind == Kind::Index)
+    return index->labels.front();
+  if (index->kind == Kind::Constant && matchPattern(index->op, m_Zero()))
+    return LabelList();
+  if (!index->is<arith::SelectOp>() ||
+      index->operands[1]->kind != Kind::Constant ||
+      !matchPattern(index->operands[1]->op, m_Zero()) ||
+      index->operands[2]->kind != Kind::Index)
+    return std::nullopt;
+  return index->operands[2]->labels.front();
 }
 
 const Expression *ExpressionBuilder::buildGeneric(linalg::GenericOp op,
@@ -206,6 +243,23 @@ const Expression *ExpressionBuilder::buildGeneric(linalg::GenericOp op,
                            Value(),
                            {},
                            {(*loops)[index.getDim()]}});
+    } else if (auto extract = dyn_cast<tensor::ExtractOp>(inner);
+               extract && reachesProduct(extract.getTensor())) {
+      LabelLists place;
+      for (auto [i, index] : llvm::enumerate(extract.getIndices())) {
+        const Expression *own = lookup(index);
+        std::optional<LabelList> list;
+        if (own)
+          list = getIndexLabels(own);
+        if (!list)
+          return nullptr;
+        place.push_back(*list);
+        if (own->kind != Kind::Index && !list->empty())
+          labels.assume(extract.getTensor(), i, *list);
+      }
+      expression = build(extract.getTensor(), place);
+      if (!expression)
+        return nullptr;
     } else if (matchPattern(&inner, m_Constant())) {
       expression = unique({Kind::Constant, type, &inner});
     } else {
@@ -220,6 +274,35 @@ const Expression *ExpressionBuilder::buildGeneric(linalg::GenericOp op,
     known[inner.getResult(0)] = expression;
   }
   return lookup(body->getTerminator()->getOperand(result));
+}
+
+/// Scores with one more behind those of the keys, as `Concat` puts them.
+const Expression *ExpressionBuilder::buildJoin(tensor::InsertSliceOp op,
+                                               const LabelLists &own) {
+  auto first = op.getDest().getDefiningOp<tensor::InsertSliceOp>();
+  if (!first || !first.getDest().getDefiningOp<tensor::EmptyOp>() ||
+      !first.hasZeroOffset() || !first.hasUnitStride() || !op.hasUnitStride() ||
+      first.getSourceType().getRank() != op.getType().getRank() ||
+      op.getSourceType().getRank() != op.getType().getRank())
+    return nullptr;
+  LabelLists behind = own;
+  bool isKey = false;
+  for (auto [i, offset] : llvm::enumerate(op.getMixedOffsets())) {
+    if (isConstantIntValue(offset, 0))
+      continue;
+    if (isKey || labels.flatten(own[i]) != LabelList{key} ||
+        op.getSourceType().getDimSize(i) != 1)
+      return nullptr;
+    isKey = true;
+    behind[i].clear();
+  }
+  if (!isKey)
+    return nullptr;
+  const Expression *scores = build(first.getSource(), own);
+  const Expression *sink = build(op.getSource(), behind);
+  if (!scores || !sink)
+    return nullptr;
+  return unique({Kind::Join, scores->type, nullptr, Value(), {scores, sink}});
 }
 
 /// A sum or a maximum over one loop.

@@ -17,6 +17,7 @@
 #include "passes/fuse/attention/Labels.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 #include <map>
 #include <memory>
@@ -33,14 +34,15 @@ struct Expression {
     Product,  ///< An element of the product of queries and keys.
     Sum,      ///< A sum over the keys.
     Max,      ///< A maximum over the keys.
+    Join,     ///< The first operand for the keys, the second for one behind.
   };
 
   Kind kind;
   Type type;
   Operation *op = nullptr; ///< Of Apply and Constant.
-  Value value;             ///< Of Capture and Load.
-  SmallVector<const Expression *> operands;
-  LabelLists labels; ///< Of Load and Index.
+  Value value = {};        ///< Of Capture and Load.
+  SmallVector<const Expression *> operands = {};
+  LabelLists labels = {}; ///< Of Load and Index.
   bool readsProduct = false;
 
   template <typename Op> bool is() const {
@@ -64,12 +66,15 @@ public:
 
   /// The labels of the product, once one has been met.
   std::optional<LabelLists> productLabels;
+  /// Whether only a leading part of the elements is read somewhere.
+  bool hasSlice = false;
 
 private:
   bool reachesProduct(Value tensor);
   const Expression *buildGeneric(linalg::GenericOp op, unsigned result,
                                  const LabelLists &own);
   const Expression *buildReduction(linalg::GenericOp op, const LabelLists &own);
+  const Expression *buildJoin(tensor::InsertSliceOp op, const LabelLists &own);
   const Expression *load(Value tensor, const LabelLists &own);
   const Expression *unique(Expression expression);
 

@@ -95,8 +95,48 @@ bool LabelSet::take(LabelList &list, const Extent &extent, bool fromBack,
   return true;
 }
 
-FailureOr<LabelLists> LabelSet::split(ArrayRef<Label> list,
+/// The only way to give each dimension neighbouring labels such that static
+/// extents fit and each dynamic one has one dynamic label, whose static
+/// companions divide what is known of it.
+FailureOr<LabelLists> LabelSet::guess(ArrayRef<Label> list,
                                       ArrayRef<Extent> extents) {
+  LabelLists current(extents.size()), found;
+  unsigned ways = 0;
+  auto place = [&](auto &&place, size_t dim, size_t from) -> void {
+    if (dim == extents.size()) {
+      if (from == list.size() && ++ways == 1)
+        found = current;
+      return;
+    }
+    int64_t known = 1;
+    unsigned dynamic = 0;
+    for (size_t end = from + 1; end <= list.size(); ++end) {
+      Label label = list[end - 1];
+      if (isStatic(label))
+        known *= getExtent(label).factor;
+      else
+        ++dynamic;
+      const Extent &extent = extents[dim];
+      bool fits = extent.isStatic()
+                      ? dynamic == 0 && known == extent.factor
+                      : dynamic == 1 && extent.factor % known == 0;
+      if (!fits)
+        continue;
+      current[dim] = LabelList(list.slice(from, end - from));
+      place(place, dim + 1, end);
+    }
+  };
+  place(place, 0, 0);
+  if (ways != 1)
+    return failure();
+  return found;
+}
+
+FailureOr<LabelLists> LabelSet::split(ArrayRef<Label> list, Value tensor,
+                                      ArrayRef<int64_t> dims) {
+  SmallVector<Extent> extents;
+  for (int64_t dim : dims)
+    extents.push_back(Extent::get(tensor, dim));
   LabelLists result(extents.size());
   SmallVector<size_t> open;
   for (size_t i = 0; i < extents.size(); ++i)
@@ -128,15 +168,24 @@ FailureOr<LabelLists> LabelSet::split(ArrayRef<Label> list,
       addExtent(left.front(), extents[open.front()]);
     return result;
   }
-  if (left.size() != 1)
-    return failure();
   SmallVector<Extent> parts;
   for (size_t dim : open)
     parts.push_back(extents[dim]);
-  Label whole = left.front();
-  splitLabel(whole, parts);
-  for (auto [dim, part] : llvm::zip_equal(open, entries[whole].parts))
-    result[dim] = {part};
+  if (left.size() == 1) {
+    Label whole = left.front();
+    splitLabel(whole, parts);
+    for (auto [dim, part] : llvm::zip_equal(open, entries[whole].parts))
+      result[dim] = {part};
+    return result;
+  }
+  FailureOr<LabelLists> guessed = guess(left, parts);
+  if (failed(guessed))
+    return failure();
+  for (auto [dim, part] : llvm::zip_equal(open, *guessed)) {
+    result[dim] = part;
+    if (!extents[dim].isStatic())
+      assumptions.push_back({tensor, dims[dim], part});
+  }
   return result;
 }
 
@@ -176,23 +225,31 @@ static FailureOr<LabelledSource> stepBackGeneric(linalg::GenericOp op,
     return failure();
   Block *body = op.getBody();
   Value yielded = body->getTerminator()->getOperand(0), factor;
-  auto isOutside = [&](Value value) {
-    return value.getParentBlock() != body && value.getType().isF32();
+  // A number from outside, or an input that has one for all elements.
+  auto getOutside = [&](Value value) -> Value {
+    if (!value.getType().isF32())
+      return {};
+    if (value.getParentBlock() != body)
+      return value;
+    auto argument = dyn_cast<BlockArgument>(value);
+    if (!argument || argument.getArgNumber() >= op.getNumDpsInputs())
+      return {};
+    OpOperand *input = op.getDpsInputOperand(argument.getArgNumber());
+    auto type = cast<RankedTensorType>(input->get().getType());
+    return type.hasStaticShape() && type.getNumElements() == 1 ? input->get()
+                                                               : Value();
   };
   for (unsigned steps = 0; steps < 3; ++steps) {
     if (auto wider = yielded.getDefiningOp<arith::ExtFOp>()) {
       yielded = wider.getIn();
     } else if (auto product = yielded.getDefiningOp<arith::MulFOp>();
                product && !factor) {
-      if (isOutside(product.getRhs())) {
+      if ((factor = getOutside(product.getRhs())))
         yielded = product.getLhs();
-        factor = product.getRhs();
-      } else if (isOutside(product.getLhs())) {
+      else if ((factor = getOutside(product.getLhs())))
         yielded = product.getRhs();
-        factor = product.getLhs();
-      } else {
+      else
         return failure();
-      }
     }
   }
   auto argument = dyn_cast<BlockArgument>(yielded);
@@ -231,10 +288,8 @@ FailureOr<LabelledSource> moe::stepBack(LabelSet &set, Value tensor,
     LabelLists own(collapse.getSrcType().getRank());
     for (auto [i, group] :
          llvm::enumerate(collapse.getReassociationIndices())) {
-      SmallVector<Extent> extents;
-      for (int64_t dim : group)
-        extents.push_back(Extent::get(collapse.getSrc(), dim));
-      FailureOr<LabelLists> parts = set.split(labels[i], extents);
+      FailureOr<LabelLists> parts =
+          set.split(labels[i], collapse.getSrc(), group);
       if (failed(parts))
         return failure();
       for (auto [dim, part] : llvm::zip_equal(group, *parts))

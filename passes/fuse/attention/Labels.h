@@ -32,8 +32,22 @@ public:
   /// `list` with labels that fell apart replaced by their parts.
   LabelList flatten(ArrayRef<Label> list) const;
 
-  /// Distributes `list` over dimensions of these extents.
-  FailureOr<LabelLists> split(ArrayRef<Label> list, ArrayRef<Extent> extents);
+  /// Distributes `list` over dimensions of `tensor`.
+  FailureOr<LabelLists> split(ArrayRef<Label> list, Value tensor,
+                              ArrayRef<int64_t> dims);
+
+  /// A dimension that has these labels if its extent is their product, which is
+  /// likely, but not known.
+  struct Assumption {
+    Value tensor;
+    int64_t dim;
+    LabelList labels;
+  };
+  ArrayRef<Assumption> getAssumptions() const { return assumptions; }
+  void assume(Value tensor, int64_t dim, const LabelList &list) {
+    assumptions.push_back({tensor, dim, list});
+  }
+  void clearAssumptions() { assumptions.clear(); }
 
   /// Whether the label has a static extent, which is then `getExtent`.
   bool isStatic(Label label) const { return getExtent(label).isStatic(); }
@@ -56,8 +70,10 @@ private:
   bool take(LabelList &list, const Extent &extent, bool fromBack,
             LabelList &taken);
   void splitLabel(Label label, ArrayRef<Extent> extents);
+  FailureOr<LabelLists> guess(ArrayRef<Label> list, ArrayRef<Extent> extents);
 
   SmallVector<Entry> entries;
+  SmallVector<Assumption> assumptions;
   unsigned splits = 0;
 };
 
@@ -66,7 +82,8 @@ private:
 struct LabelledSource {
   Value source;
   LabelLists labels;
-  /// An f32 number that the elements are multiplied by, or null.
+  /// An f32 number that the elements are multiplied by, or a tensor of one, or
+  /// null.
   Value factor;
 };
 

@@ -164,6 +164,13 @@ std::optional<Softmax> moe::matchSoftmax(const Expression *weights) {
       bound->sink != result.sink)
     return std::nullopt;
   result.score = result.sink ? score : stripShift(score);
+  if (result.score->kind == Kind::Join) {
+    if (result.sink)
+      return std::nullopt;
+    result.sink = operand(result.score, 1);
+    result.score = operand(result.score, 0);
+    result.isJoined = true;
+  }
   result.maskedIsZero |= isSumGuarded && bound->isGuarded;
   return result;
 }

@@ -19,6 +19,8 @@ struct Softmax {
   const Expression *sink = nullptr;
   /// Whether a row without any key is zero, not NaN.
   bool maskedIsZero = false;
+  /// Whether the sink was one of the elements of the softmax.
+  bool isJoined = false;
 };
 
 /// Recognises `exp(x - max x) / sum exp(x - max x)`, in any precision, with and
