@@ -49,6 +49,7 @@ public:
   LogicalResult run() {
     google::protobuf::RepeatedPtrField<::onnx::ValueInfoProto> outputs =
         model.graph().output();
+    copyIntegers(*model.mutable_graph(), {});
     takeStated(*model.mutable_graph(), /*isMain=*/true);
     std::string problem = infer();
     if (!problem.empty())
@@ -66,6 +67,56 @@ public:
   }
 
 private:
+  using Constants = llvm::StringMap<const ::onnx::TensorProto *>;
+
+  /// Gives subgraphs their own copies of small integers (axes, shapes) that
+  /// they take from outside: there, inference does not see their values.
+  void copyIntegers(::onnx::GraphProto &graph, Constants visible) {
+    // What a graph is given or computes hides what is outside.
+    for (const ::onnx::ValueInfoProto &input : graph.input())
+      visible.erase(input.name());
+    for (const ::onnx::TensorProto &tensor : graph.initializer())
+      visible.erase(tensor.name());
+    for (const ::onnx::NodeProto &node : graph.node())
+      for (const std::string &name : node.output())
+        visible.erase(name);
+    llvm::StringMap<std::string> copies;
+    for (::onnx::NodeProto &node : *graph.mutable_node())
+      for (std::string &input : *node.mutable_input())
+        if (auto constant = visible.find(input); constant != visible.end())
+          copyInto(graph, *constant->second, input, copies[input]);
+    auto add = [&](StringRef name, const ::onnx::TensorProto &tensor) {
+      int64_t count = 1;
+      for (int64_t extent : tensor.dims())
+        count *= extent;
+      if (tensor.data_type() == ::onnx::TensorProto::INT64 && count <= 16 &&
+          tensor.data_location() != ::onnx::TensorProto::EXTERNAL)
+        visible[name] = &tensor;
+    };
+    for (const ::onnx::TensorProto &tensor : graph.initializer())
+      add(tensor.name(), tensor);
+    for (const ::onnx::NodeProto &node : graph.node())
+      if (node.op_type() == "Constant" && node.output_size() == 1 &&
+          node.attribute_size() == 1 && node.attribute(0).has_t())
+        add(node.output(0), node.attribute(0).t());
+    forEachSubgraph(graph, [&](::onnx::GraphProto &subgraph) {
+      copyIntegers(subgraph, visible);
+    });
+  }
+
+  /// Makes `input` a copy of `constant` in `graph`; `copy` is its name, if
+  /// there is one already.
+  void copyInto(::onnx::GraphProto &graph, const ::onnx::TensorProto &constant,
+                std::string &input, std::string &copy) {
+    if (copy.empty()) {
+      copy = input + "/copy/" + std::to_string(copyCount++);
+      ::onnx::TensorProto tensor = constant;
+      tensor.set_name(copy);
+      *graph.add_initializer() = std::move(tensor);
+    }
+    input = copy;
+  }
+
   /// Moves what the graph states about its values to `stated`.
   void takeStated(::onnx::GraphProto &graph, bool isMain) {
     auto take = [&](::onnx::ValueInfoProto &value) {
@@ -160,6 +211,7 @@ private:
   Location location;
   ::onnx::ModelProto &model;
   llvm::StringMap<::onnx::TypeProto> stated;
+  unsigned copyCount = 0;
 };
 
 } // namespace

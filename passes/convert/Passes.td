@@ -142,7 +142,9 @@ def RaiseExperts : Pass<"moe-raise-experts"> {
     - the same without a choice: every token visits every expert that has a weight for it (*dense mixture*). So do lanes
       whose weights come from a router of an unknown kind, sums with a weight, selections by masks and results that ids
       choose among those of all experts;
-    - experts with a block of rows each, which the graph itself brings to them in a way of its own (*dispatched rows*).
+    - experts with a block of rows each, which the graph itself brings to them in a way of its own (*dispatched rows*);
+    - single products with gathered matrices, where no network of an expert is known: attention heads that tokens choose,
+      low-rank updates (*grouped products*, `moe.grouped_matmul`).
 
     Gate and up projections may be stored separately, side by side or interleaved; they become views.
 

@@ -104,6 +104,13 @@ struct FuseExperts : public moe::impl::FuseExpertsBase<FuseExperts> {
         ids = arith::TruncIOp::create(builder, op.getLoc(), converted, ids);
     }
     auto adapt = [&](Value value, Value old) {
+      Type from = getElementTypeOrSelf(value.getType());
+      Type to = getElementTypeOrSelf(old.getType());
+      Type converted = cast<RankedTensorType>(value.getType()).clone(to);
+      if (from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth())
+        value = arith::ExtFOp::create(builder, op.getLoc(), converted, value);
+      else if (from.getIntOrFloatBitWidth() > to.getIntOrFloatBitWidth())
+        value = arith::TruncFOp::create(builder, op.getLoc(), converted, value);
       if (value.getType() != old.getType())
         value =
             tensor::CastOp::create(builder, op.getLoc(), old.getType(), value);

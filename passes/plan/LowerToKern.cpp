@@ -212,6 +212,44 @@ private:
   WeightPrecision precision;
 };
 
+/// A product in groups is the first half of experts without a function.
+struct GroupedMatmulPattern : public OpRewritePattern<GroupedMatmulOp> {
+  GroupedMatmulPattern(MLIRContext *context, WeightPrecision precision)
+      : OpRewritePattern(context), precision(precision) {}
+
+  LogicalResult matchAndRewrite(GroupedMatmulOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!op.getRows())
+      return rewriter.notifyMatchFailure(op, "rows in their own order");
+    KernBuilder builder(rewriter, op.getLoc());
+    PanelFormat format =
+        choosePanelFormat(op.getWeights(), precision, /*isRouter=*/false);
+    Value panels = builder.pack(op.getWeights(), format);
+    Value init = builder.empty(
+        {builder.getSize(op.getRows(), 0), builder.getSize(op.getWeights(), 2)},
+        rewriter.getF32Type());
+    auto identity =
+        ActivationAttr::get(rewriter.getContext(), ActivationKind::Identity);
+    Value result =
+        kern::ExpertsHiddenOp::create(
+            rewriter, op.getLoc(), init.getType(), op.getX(), op.getRows(),
+            op.getOffsets(), panels, /*gate_bias=*/Value(),
+            builder.toFloat(op.getBias()), /*weights=*/Value(), init, identity,
+            /*gated=*/false, op.getSlots(), format.layout.getQuantized())
+            .getResult(0);
+    result =
+        builder.convert(result, getTensorType(op.getResult()).getElementType());
+    if (result.getType() != op.getType())
+      result =
+          tensor::CastOp::create(rewriter, op.getLoc(), op.getType(), result);
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+
+private:
+  WeightPrecision precision;
+};
+
 struct LowerToKern : public moe::impl::LowerToKernBase<LowerToKern> {
   using LowerToKernBase::LowerToKernBase;
 
@@ -225,8 +263,8 @@ struct LowerToKern : public moe::impl::LowerToKernBase<LowerToKern> {
     }
     RewritePatternSet patterns(&getContext());
     patterns.add<MatmulPattern<linalg::MatmulOp>,
-                 MatmulPattern<linalg::BatchMatmulOp>, FusedFFNPattern>(
-        &getContext(), *precision);
+                 MatmulPattern<linalg::BatchMatmulOp>, FusedFFNPattern,
+                 GroupedMatmulPattern>(&getContext(), *precision);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     getOperation()->walk([](linalg::LinalgOp op) {

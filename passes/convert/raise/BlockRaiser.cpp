@@ -77,10 +77,11 @@ public:
 private:
   bool raise(bool distribute);
   bool readTerm(size_t i);
+  std::optional<FeedForward> readLinear(size_t i);
   bool raiseTerm(size_t i, FeedForward network);
   bool raiseLanes(MutableArrayRef<Lane> lanes);
   bool raiseMixture(ArrayRef<Lane> lanes);
-  bool readLane(size_t i, const FeedForward &network);
+  bool readLane(size_t i, FeedForward network);
   bool readChoice(Lane &lane);
   bool haveSameForm(const FeedForward &a, const FeedForward &b);
   bool seeSameRows(const FeedForward &a, const FeedForward &b);
@@ -163,7 +164,8 @@ bool BlockRaiser::raise(bool distribute) {
   while (!unknown.empty()) {
     auto end = std::stable_partition(
         unknown.begin() + 1, unknown.end(), [&](const Lane &lane) {
-          return haveSameForm(lane.network, unknown.front().network) &&
+          return lane.apply == unknown.front().apply &&
+                 haveSameForm(lane.network, unknown.front().network) &&
                  seeSameRows(lane.network, unknown.front().network);
         });
     raiseMixture(ArrayRef(unknown.data(), end - unknown.begin()));
@@ -201,6 +203,18 @@ static bool followsExperts(Value value) {
   return false;
 }
 
+/// Experts of a single product that see the tokens themselves.
+std::optional<FeedForward> BlockRaiser::readLinear(size_t i) {
+  std::optional<FeedForward> network =
+      matchLinearExpert(tracer, terms[i].main, out);
+  if (!network || (network->outputGates.empty() && terms[i].gates.empty()) ||
+      llvm::any_of(network->x.getLabels(), [&](int label) {
+        return label != network->up.in && !llvm::is_contained(tokens, label);
+      }))
+    return std::nullopt;
+  return network;
+}
+
 bool BlockRaiser::readTerm(size_t i) {
   std::string reason;
   std::optional<FeedForward> network =
@@ -227,11 +241,15 @@ bool BlockRaiser::readTerm(size_t i) {
           matchChoice(tracer, gates, terms[i].summed, Digit::kNone);
       isExperts = choice && choice->ids && choice->expert;
     }
-    if (isExperts)
-      missed.push_back(
-          {Miss{down->matrix.ids ? "batched experts" : "dense experts", reason},
-           terms[i].main.value.getDefiningOp()});
-    return false;
+    network = readLinear(i);
+    if (!network) {
+      if (isExperts)
+        missed.push_back(
+            {Miss{down->matrix.ids ? "batched experts" : "dense experts",
+                  reason},
+             terms[i].main.value.getDefiningOp()});
+      return false;
+    }
   }
   network->outputGates.append(terms[i].gates);
   bool stacked = network->down.matrix.expert != Digit::kNone;
@@ -239,6 +257,21 @@ bool BlockRaiser::readTerm(size_t i) {
       (stacked && terms[i].condition))
     return false;
   return stacked ? raiseTerm(i, *network) : readLane(i, *network);
+}
+
+/// Whether a row of zeros gives zeros.
+static bool isZeroAtZero(const FeedForward &network) {
+  bool hasBias = network.up.bias || network.down.bias ||
+                 (network.gate && network.gate->bias);
+  bool isShifted =
+      !network.gate && network.activation.getKind() == ActivationKind::Sigmoid;
+  return !hasBias && !isShifted;
+}
+
+/// Where outputs are weighted, what weights the inputs is a part of them.
+static void keepInputGates(FeedForward &network) {
+  network.inputGates.clear();
+  network.x = network.up.x;
 }
 
 bool BlockRaiser::raiseTerm(size_t i, FeedForward network) {
@@ -260,9 +293,9 @@ bool BlockRaiser::raiseTerm(size_t i, FeedForward network) {
     return miss("the projections do not belong to the same experts");
   ApplyWeight apply = ApplyWeight::Output;
   SmallVector<IndexedValue> gates(network.outputGates);
-  if (!network.inputGates.empty()) {
-    if (!gates.empty())
-      return miss("both inputs and outputs are weighted");
+  if (!gates.empty()) {
+    keepInputGates(network);
+  } else if (!network.inputGates.empty()) {
     apply = ApplyWeight::Input;
     gates.assign(network.inputGates);
   }
@@ -311,9 +344,7 @@ bool BlockRaiser::raiseTerm(size_t i, FeedForward network) {
       form = "experts with a capacity";
     const Choice &choice = choices.front();
     expert = down.expert;
-    if (apply == ApplyWeight::Input &&
-        (!choice.ids || network.up.bias || network.down.bias ||
-         (network.gate && network.gate->bias)))
+    if (apply == ApplyWeight::Input && choice.ids && !isZeroAtZero(network))
       return miss("experts that were not chosen have an output");
     if (!choice.ids && gates.empty())
       return false; // No mixture: a product in two steps.
@@ -326,12 +357,13 @@ bool BlockRaiser::raiseTerm(size_t i, FeedForward network) {
   return true;
 }
 
-bool BlockRaiser::readLane(size_t i, const FeedForward &network) {
+bool BlockRaiser::readLane(size_t i, FeedForward network) {
   ApplyWeight apply = ApplyWeight::Output;
   SmallVector<IndexedValue> gates(network.outputGates);
-  if (!network.inputGates.empty()) {
-    if (!gates.empty() || network.up.bias || network.down.bias ||
-        (network.gate && network.gate->bias))
+  if (!gates.empty()) {
+    keepInputGates(network);
+  } else if (!network.inputGates.empty()) {
+    if (terms[i].condition && !isZeroAtZero(network))
       return false;
     apply = ApplyWeight::Input;
     gates.assign(network.inputGates);
@@ -394,7 +426,7 @@ bool BlockRaiser::haveSameForm(const FeedForward &a, const FeedForward &b) {
            static_cast<bool>(a.bias) == static_cast<bool>(b.bias);
   };
   return a.activation == b.activation &&
-         a.gate.has_value() == b.gate.has_value() &&
+         a.gate.has_value() == b.gate.has_value() && a.isLinear == b.isLinear &&
          haveSameExtents(a.up, b.up) && haveSameExtents(a.down, b.down) &&
          (!a.gate || haveSameExtents(*a.gate, *b.gate));
 }
@@ -455,8 +487,6 @@ bool BlockRaiser::raiseLanes(MutableArrayRef<Lane> group) {
     if (!found)
       return miss("what chooses the experts is not known");
     choice = *found;
-    if (first.apply == ApplyWeight::Input && !choice.ids)
-      return miss("experts that were not chosen have an output");
     if (!choice.ids)
       form = "dense mixture";
   } else if (auto topK = choice.ids.value.getDefiningOp<onnx::TopKOp>()) {
@@ -467,6 +497,8 @@ bool BlockRaiser::raiseLanes(MutableArrayRef<Lane> group) {
                   " experts, but there are " + Twine(count));
     isPartial = width > count;
   }
+  if (first.apply == ApplyWeight::Input && choice.ids && !isZeroAtZero(network))
+    return miss("experts that were not chosen have an output");
   if (!build(network, choice, expert, first.apply, *stacks, form))
     return false;
   for (const Lane &lane : group)
@@ -480,7 +512,8 @@ bool BlockRaiser::raiseMixture(ArrayRef<Lane> group) {
   form = "dense mixture";
   isPartial = false;
   product = terms[group.front().term].main.value.getDefiningOp();
-  if (group.size() < 2)
+  // Two weighted products are more often a gate than experts.
+  if (group.size() < (group.front().network.isLinear ? 3 : 2))
     return false;
   SmallVector<const FeedForward *> networks;
   SmallVector<Value> weights;
@@ -499,9 +532,12 @@ bool BlockRaiser::raiseMixture(ArrayRef<Lane> group) {
   if (!stacks)
     return miss("the weights of the experts are no views");
   ChoiceValues values = buildMixture(builder, loc, join(weights));
-  dropUnweighted(values);
-  if (!emit(group.front().network, values, ApplyWeight::Output, *stacks, form,
-            /*drops=*/true))
+  // An input of zero may have an output.
+  ApplyWeight apply = group.front().apply;
+  bool drops = apply == ApplyWeight::Output && !group.front().network.isLinear;
+  if (drops)
+    dropUnweighted(values);
+  if (!emit(group.front().network, values, apply, *stacks, form, drops))
     return false;
   for (const Lane &lane : group)
     isRaised[lane.term] = true;
@@ -542,7 +578,14 @@ bool BlockRaiser::build(const FeedForward &network, ArrayRef<Choice> choices,
   }
   ChoiceValues values{join(ids), join(weights)};
   bool drops = isPartial || form == "experts with a capacity" ||
-               (!choices.front().ids && mayBeZero(choices.front()));
+               (!choices.front().ids && apply == ApplyWeight::Output &&
+                mayBeZero(choices.front()));
+  // Rows that are never computed could not be combined.
+  if (drops && network.isLinear) {
+    if (isPartial)
+      return miss("some ids stand for no expert");
+    drops = false;
+  }
   if (isPartial)
     dropIdsFrom(stacks.up.weights.shape[0], values);
   else if (drops)
@@ -561,6 +604,7 @@ bool BlockRaiser::emit(const FeedForward &network, const ChoiceValues &values,
   if (getTensorType(match.x).getElementType() != element)
     match.x = buildCast(builder, loc, match.x, element);
   match.drops = drops;
+  match.isLinear = network.isLinear;
   match.ids = values.ids;
   match.weights = values.weights;
   match.apply = apply;

@@ -48,6 +48,9 @@ bool raiseBlocks(Value result, RaiseMode mode,
 /// for each expert in `result`.
 bool raiseDispatchedRows(Value result, SmallVectorImpl<RaisedBlock> &raised);
 
+/// Replaces one product with gathered matrices by a product in groups.
+bool raiseGroupedProduct(Value result, SmallVectorImpl<RaisedBlock> &raised);
+
 } // namespace mlir::moe
 
 #endif // PASSES_CONVERT_RAISE_BLOCKRAISER_H

@@ -24,15 +24,16 @@ using namespace mlir::moe;
 bool moe::raiseDispatchedRows(Value result,
                               SmallVectorImpl<RaisedBlock> &raised) {
   RankedTensorType type = getTensorType(result);
-  int64_t rank = type.getRank();
-  if (rank < 3 || ShapedType::isDynamic(type.getShape().back()) ||
-      type.getShape().back() == 1 || !isa<FloatType>(type.getElementType()))
-    return false;
   Tracer tracer;
   IndexedValue indexed = tracer.addLabels(result);
-  int out = indexed.getLabel(rank - 1);
+  // Behind the width there may be dimensions of extent 1.
   SmallVector<int> places = indexed.getLabels();
-  places.pop_back();
+  if (places.empty() || !isa<FloatType>(type.getElementType()))
+    return false;
+  int out = places.pop_back_val();
+  int64_t width = tracer.getExtent(out);
+  if (ShapedType::isDynamic(width))
+    return false;
   std::string reason;
   std::optional<FeedForward> network =
       matchFeedForward(tracer, indexed, out, reason);

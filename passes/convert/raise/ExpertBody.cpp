@@ -399,6 +399,21 @@ moe::matchActivation(Tracer &tracer, const IndexedValue &hidden, int inner) {
   return match;
 }
 
+std::optional<FeedForward>
+moe::matchLinearExpert(Tracer &tracer, const IndexedValue &indexed, int out) {
+  std::optional<LinearMatch> linear = matchLinear(tracer, indexed, out);
+  if (!linear)
+    return std::nullopt;
+  FeedForward result;
+  result.isLinear = true;
+  result.x = linear->x;
+  result.activation =
+      ActivationAttr::get(indexed.value.getContext(), ActivationKind::Identity);
+  result.outputGates = linear->gates;
+  result.up = result.down = *linear;
+  return result;
+}
+
 /// Whether two rows are the same but for the label of their width.
 static bool haveSameRows(const Tracer &tracer, IndexedValue a, int aWidth,
                          const IndexedValue &b, int bWidth) {

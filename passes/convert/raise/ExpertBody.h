@@ -39,7 +39,13 @@ struct FeedForward {
   LinearMatch up, down;
   /// What multiplies the output and the input of the expert.
   SmallVector<IndexedValue> outputGates, inputGates;
+  /// There is only one product: `up` is `down`.
+  bool isLinear = false;
 };
+
+/// An expert of a single product behind `indexed`.
+std::optional<FeedForward>
+matchLinearExpert(Tracer &tracer, const IndexedValue &indexed, int out);
 
 /// Finds an expert behind `indexed`, whose outputs are counted by `out`.
 /// `reason` says what did not fit, if at least the last product did.

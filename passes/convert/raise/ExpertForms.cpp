@@ -118,6 +118,32 @@ Value moe::buildCast(OpBuilder &builder, Location loc, Value value,
       builder.getI64IntegerAttr(to));
 }
 
+/// Experts of a single product: groups of rows, combined.
+static Value buildLinearExperts(OpBuilder &builder, Location loc, Value x,
+                                Value assigned, Type score,
+                                const ExpertLinear &linear, Type element) {
+  auto routing = cast<RoutingType>(assigned.getType());
+  int64_t tokens = routing.getTokens(), slots = routing.getSlots();
+  int64_t width = linear.weights.shape[2];
+  int64_t count =
+      ShapedType::isDynamic(tokens) ? ShapedType::kDynamic : tokens * slots;
+  Type i32 = builder.getI32Type();
+  auto unpacked = UnpackOp::create(
+      builder, loc, RankedTensorType::get({tokens, slots}, i32),
+      RankedTensorType::get({tokens, slots}, score), assigned);
+  auto permute =
+      PermuteOp::create(builder, loc, RankedTensorType::get({count}, i32),
+                        RankedTensorType::get({routing.getExperts() + 1}, i32),
+                        unpacked.getIds(), routing.getExperts());
+  Value products = GroupedMatmulOp::create(
+      builder, loc, RankedTensorType::get({count, width}, element), x,
+      linear.weights.build(builder, loc), permute.getOffsets(),
+      permute.getRows(), linear.bias, builder.getI64IntegerAttr(slots));
+  return CombineOp::create(builder, loc,
+                           RankedTensorType::get({tokens, width}, element),
+                           products, permute.getRows(), unpacked.getWeights());
+}
+
 FailureOr<Value> moe::createExperts(OpBuilder &builder, Location loc,
                                     const ExpertsMatch &match, Type element) {
   Value x = asMatrix(builder, loc, match.x);
@@ -135,6 +161,10 @@ FailureOr<Value> moe::createExperts(OpBuilder &builder, Location loc,
   auto buildWeights = [&](const ExpertLinear &linear) {
     return linear.weights.build(builder, loc);
   };
+  if (match.isLinear)
+    return buildLinearExperts(builder, loc, x, assigned,
+                              getTensorType(weights).getElementType(),
+                              match.down, element);
   Value gate = match.gate ? buildWeights(*match.gate) : Value();
   auto outType = RankedTensorType::get(
       {getTensorType(x).getDimSize(0), match.down.weights.shape[2]}, element);

@@ -34,6 +34,8 @@ struct ExpertsMatch {
   ExpertLinear up, down;
   /// Ids of -1 stand for no expert.
   bool drops = false;
+  /// `down` is all there is.
+  bool isLinear = false;
 };
 
 /// Why a block that looks like experts was not recognised.

@@ -26,8 +26,10 @@ public:
   /// The networks of single experts, which are of one form, in their order.
   std::optional<ExpertsMatch> build(ArrayRef<const FeedForward *> networks);
 
-private:
+  /// The stack of one projection.
   std::optional<ExpertLinear> getStack(const LinearMatch &linear);
+
+private:
   std::optional<ExpertLinear> getStack(ArrayRef<const LinearMatch *> lanes);
   Value getBias(const LinearMatch &linear);
 

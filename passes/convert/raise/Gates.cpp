@@ -357,6 +357,24 @@ static void dropImpliedMasks(Tracer &tracer, Choice &choice) {
   });
 }
 
+/// Where a token has one expert, (id == e) * not (id == f) is id == e.
+static void dropExcludedMasks(Tracer &tracer, Choice &choice,
+                              ArrayRef<int> summed) {
+  if (!choice.ids || !choice.expert || llvm::any_of(summed, [&](int label) {
+        return choice.ids.dependsOn(label) && tracer.getExtent(label) != 1;
+      }))
+    return;
+  llvm::erase_if(choice.factors, [&](const GateFactor &factor) {
+    auto no = factor.value.value.getDefiningOp<onnx::NotOp>();
+    if (!no || factor.kind != GateFactor::Plain)
+      return false;
+    std::optional<OneHotMatch> hot =
+        matchOneHot(tracer, {no.getX(), factor.value.axes}, Digit::kNone);
+    return hot && hot->expert && *hot->expert != *choice.expert &&
+           hot->ids == choice.ids;
+  });
+}
+
 std::optional<Choice> moe::matchChoice(Tracer &tracer,
                                        ArrayRef<IndexedValue> gates,
                                        ArrayRef<int> summed, int expert) {
@@ -369,6 +387,7 @@ std::optional<Choice> moe::matchChoice(Tracer &tracer,
       return std::nullopt;
   Choice &choice = matcher.choice;
   dropImpliedMasks(tracer, choice);
+  dropExcludedMasks(tracer, choice, matcher.summed);
   if (!choice.ids)
     return choice;
   for (int label : matcher.summed) {

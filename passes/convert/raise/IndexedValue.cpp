@@ -171,6 +171,8 @@ bool Tracer::step(IndexedValue &indexed) {
     return stepConcat(concat, indexed);
   if (isa<onnx::GatherOp, onnx::GatherNDOp>(op))
     return stepGather(op, indexed);
+  if (auto scatter = dyn_cast<onnx::ScatterNDOp>(op))
+    return stepScatter(scatter, indexed);
   return false;
 }
 
@@ -474,8 +476,11 @@ Value moe::buildMatrix(OpBuilder &builder, Location loc, const Tracer &tracer,
     order.push_back(i);
   }
   RankedTensorType type = getTensorType(value);
-  if (!llvm::is_sorted(order)) {
-    // Dimensions of extent 1 move for free; keep the others in order.
+  // Dimensions of extent 1 move for free; keep the others in order.
+  SmallVector<int64_t> moved;
+  llvm::copy_if(order, std::back_inserter(moved),
+                [&](int64_t i) { return type.getDimSize(i) != 1; });
+  if (!llvm::is_sorted(moved)) {
     SmallVector<int64_t> shape;
     for (int64_t i : order)
       shape.push_back(type.getDimSize(i));

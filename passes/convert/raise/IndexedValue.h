@@ -112,6 +112,7 @@ private:
   bool stepConcat(onnx::ConcatOp op, IndexedValue &indexed);
   bool stepTile(onnx::TileOp op, IndexedValue &indexed);
   bool stepGather(Operation *op, IndexedValue &indexed);
+  bool stepScatter(onnx::ScatterNDOp op, IndexedValue &indexed);
   std::optional<Axis> resolveRows(const IndexedValue &index);
   std::optional<Axis> enterRows(const IndexedValue &index);
 

@@ -93,10 +93,49 @@ private:
     value = skipCasts(value);
     if (value == histogram)
       return true;
+    if (auto concat = value.getDefiningOp<onnx::ConcatOp>();
+        concat && concat->getNumOperands() == experts)
+      return isListed(concat);
     if (!isScattered(value) && !isSummed(value))
       return false;
     histogram = value;
     return true;
+  }
+
+  /// Whether operand e of `concat` is element e of a histogram.
+  bool isListed(onnx::ConcatOp concat) {
+    for (auto [e, operand] : llvm::enumerate(concat->getOperands())) {
+      IndexedValue entry{operand, {}};
+      entry.axes.resize(getTensorType(operand).getRank());
+      entry = tracer.trace(entry);
+      if (entry.axes.size() != 1 || !isHistogram(entry.value) ||
+          (e > 0 && entry.axes[0].empty()) ||
+          (!entry.axes[0].empty() &&
+           !(entry.axes[0][0].isConstant() &&
+             entry.axes[0][0].offset == static_cast<int64_t>(e))))
+        return false;
+    }
+    return true;
+  }
+
+  /// Whether `indexed`, which is summed over the tokens, is 1 for each expert
+  /// of a token: the experts of a token differ.
+  bool isManyHot(const IndexedValue &indexed, int label) {
+    IndexedValue traced = tracer.trace(indexed);
+    // Of 0 and 1 every conversion is exact.
+    while (auto cast = traced.value.getDefiningOp<onnx::CastOp>()) {
+      traced.value = cast.getInput();
+      traced = tracer.trace(traced);
+    }
+    auto scatter = traced.value.getDefiningOp<onnx::ScatterElementsOp>();
+    if (!scatter || traced.axes.size() != 2 || traced.getLabel(1) != label ||
+        getAxisFromFront(scatter.getAxis(), 2) != 1 ||
+        !isFilledWith(scatter.getData(), 0) ||
+        !isFilledWith(scatter.getUpdates(), 1))
+      return false;
+    Value ids = skipCasts(scatter.getIndices());
+    auto choice = ids.getDefiningOp<onnx::TopKOp>();
+    return choice && choice.getIndices() == ids && isAllIds(ids);
   }
 
   bool isSummed(Value value) {
@@ -108,6 +147,8 @@ private:
     if (!product || product->factors.size() != 1 ||
         tracer.getExtent(label) != static_cast<int64_t>(experts))
       return false;
+    if (isManyHot(product->factors[0], label))
+      return true;
     std::optional<OneHotMatch> hot =
         matchOneHot(tracer, product->factors[0], label);
     return hot && !hot->expert && isAllIds(hot->ids.value);

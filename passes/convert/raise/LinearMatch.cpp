@@ -267,6 +267,18 @@ matchContraction(Tracer &tracer, const IndexedValue &traced, int out) {
   return std::nullopt;
 }
 
+/// Whether the numbers of `value` are stored, not computed from the inputs.
+bool isStored(Value value, unsigned depth = 0) {
+  Operation *op = value.getDefiningOp();
+  if (!op || depth > 4)
+    return false;
+  return isa<WeightOp, onnx::ConstantOp>(op) ||
+         (op->getNumOperands() > 0 && op->getNumRegions() == 0 &&
+          llvm::all_of(op->getOperands(), [&](Value operand) {
+            return !isPresent(operand) || isStored(operand, depth + 1);
+          }));
+}
+
 /// Numbers that depend on the expert of `linear` and its outputs alone.
 bool matchBias(Tracer &tracer, const IndexedValue &indexed,
                LinearMatch &linear) {
@@ -285,8 +297,9 @@ bool matchBias(Tracer &tracer, const IndexedValue &indexed,
   for (int label : bias.getLabels())
     if (label != expert && label != linear.out)
       return false;
-  // One number for all outputs is no bias that experts have.
-  if (!bias.dependsOn(linear.out))
+  // One number for all outputs is no bias that experts have. The row of an only
+  // token is none either.
+  if (!bias.dependsOn(linear.out) || !isStored(bias.value))
     return false;
   linear.bias = bias;
   return true;

@@ -37,23 +37,23 @@ bool isProduct(Operation *op) {
 
 /// Whether `op` is the last of a chain of sums or products.
 bool isEndOfChain(Operation *op) {
-  if (!isSumOfRows(op) && !isa<onnx::MulOp>(op))
-    return false;
-  if (!op->hasOneUse())
-    return true;
-  Operation *user = *op->user_begin();
-  return !isSumOfRows(user) && !isa<onnx::MulOp>(user);
+  auto isLink = [](Operation *op) {
+    return isSumOfRows(op) || isa<onnx::MulOp>(op);
+  };
+  return isLink(op) && (!op->hasOneUse() || !isLink(*op->user_begin()));
 }
 
 struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
   void runOnOperation() override {
     hoistConstants();
-    SmallVector<Operation *> products, chains;
+    SmallVector<Operation *> products, chains, selections;
     getOperation()->walk([&](Operation *op) {
       if (isa<onnx::MicrosoftMoEOp, onnx::MicrosoftQMoEOp>(op) || isProduct(op))
         products.push_back(op);
       else if (isEndOfChain(op))
         chains.push_back(op);
+      else if (isa<onnx::WhereOp>(op))
+        selections.push_back(op);
     });
     auto raiseAll = [&](auto &&operations, RaiseMode mode) {
       for (Operation *op : operations)
@@ -65,10 +65,12 @@ struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
       if (failed(raiseAll(products, mode)) ||
           failed(raiseAll(llvm::reverse(chains), mode)))
         return signalPassFailure();
-    if (failed(raiseAll(llvm::reverse(chains), RaiseMode::Ungated)) ||
+    if (failed(raiseAll(llvm::reverse(selections), RaiseMode::Distributed)) ||
+        failed(raiseAll(llvm::reverse(chains), RaiseMode::Ungated)) ||
         failed(raiseAll(products, RaiseMode::Ungated)))
       return signalPassFailure();
-    raiseDispatched();
+    raiseRest(raiseDispatchedRows);
+    raiseRest(raiseGroupedProduct);
     reportMissed();
   }
 
@@ -122,20 +124,21 @@ struct RaiseExperts : public moe::impl::RaiseExpertsBase<RaiseExperts> {
     return success();
   }
 
-  /// What is left of stacked experts: rows that the graph brings to them. The
-  /// last sum or product of an expert comes first.
-  void raiseDispatched() {
+  /// What is left of experts by one result at a time. The last sum or product
+  /// of an expert comes first.
+  void raiseRest(bool (*raise)(Value, SmallVectorImpl<RaisedBlock> &)) {
     // Memory of what was erased before may hold new operations.
     DenseSet<Operation *> before = std::exchange(erased, {});
     SmallVector<Operation *> ends;
     getOperation()->walk([&](Operation *op) {
-      if (isa<onnx::AddOp, onnx::MatMulOp, onnx::EinsumOp>(op))
+      if (isa<onnx::AddOp, onnx::MatMulOp, onnx::EinsumOp, onnx::ScatterNDOp>(
+              op))
         ends.push_back(op);
     });
     for (Operation *op : llvm::reverse(ends)) {
       SmallVector<RaisedBlock> raised;
       if (!erased.contains(op) && !op->use_empty() &&
-          raiseDispatchedRows(op->getResult(0), raised))
+          raise(op->getResult(0), raised))
         report(op, raised);
     }
     erased.insert(before.begin(), before.end());

@@ -39,9 +39,14 @@ onnx::TopKOp moe::getSort(Value order) {
   if (!sort || sort.getLargest() || skipCasts(order) != sort.getIndices() ||
       getTensorType(sort.getX()).getRank() != 1)
     return {};
-  // It takes everything there is.
+  // It takes everything there is. Exporters compute the length of equal vectors
+  // once; fewer entries than there are would leave places of the result without
+  // a row, which then could not be gathered back.
   auto length = getProducer<onnx::ShapeOp>(sort.getK());
-  if (length && length.getData() == sort.getX())
+  if (length && (length.getData() == sort.getX() ||
+                 (getTensorType(length.getData()).getRank() == 1 &&
+                  getTensorType(length.getData()).isDynamicDim(0) &&
+                  getTensorType(sort.getX()).isDynamicDim(0))))
     return sort;
   std::optional<double> count = getNumber(sort.getK());
   int64_t extent = getTensorType(sort.getX()).getDimSize(0);
@@ -69,6 +74,19 @@ static onnx::TopKOp getInverted(Value inverse) {
 /// that a correction for negative numbers is zero.
 std::optional<std::pair<Value, int64_t>> moe::matchQuotient(Value value) {
   value = skipCasts(value);
+  // |a| rounded down, times the sign of a.
+  if (auto mul = value.getDefiningOp<onnx::MulOp>())
+    for (unsigned i = 0; i < 2; ++i) {
+      auto sign = skipCasts(mul->getOperand(i)).getDefiningOp<onnx::SignOp>();
+      auto floor =
+          skipCasts(mul->getOperand(1 - i)).getDefiningOp<onnx::FloorOp>();
+      auto abs = floor ? skipCasts(floor.getX()).getDefiningOp<onnx::AbsOp>()
+                       : onnx::AbsOp();
+      if (sign && abs && skipCasts(sign.getInput()) == skipCasts(abs.getX())) {
+        value = skipCasts(abs.getX());
+        break;
+      }
+    }
   if (auto floor = value.getDefiningOp<onnx::FloorOp>())
     value = skipCasts(floor.getX());
   Value corrected;
@@ -200,6 +218,21 @@ static std::optional<Axis> readConstant(const IndexedValue &index,
   const Digit &digit = index.axes[0][0];
   return Axis{Digit{digit.label, first + step * digit.offset, step * digit.step,
                     extent}};
+}
+
+/// Rows that are scattered back into the order before a sort.
+bool Tracer::stepScatter(onnx::ScatterNDOp op, IndexedValue &indexed) {
+  RankedTensorType indices = getTensorType(op.getIndices());
+  if (op.getReduction() != "none" || indices.getShape().back() != 1 ||
+      indices.getRank() != 2)
+    return false;
+  onnx::TopKOp sort = getSort(op.getIndices());
+  if (!sort)
+    return false;
+  int rows = addRows({sort.getIndices(), {indexed.axes[0]}});
+  indexed.value = op.getUpdates();
+  indexed.axes[0] = getWhole(rows);
+  return true;
 }
 
 std::optional<Axis> Tracer::readIndex(const IndexedValue &index,

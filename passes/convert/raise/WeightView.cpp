@@ -231,7 +231,8 @@ static ViewAttr joinViews(ArrayRef<ViewAttr> entries) {
     for (auto [place, from, to] : llvm::zip_equal(places, previous, current)) {
       std::optional<int64_t> distance = getDistance(from, to);
       int64_t bits = place.getElementBits();
-      if (!distance || *distance % bits != 0)
+      // Strides lead on, never back.
+      if (!distance || *distance % bits != 0 || *distance < 0)
         return {};
       auto [known, isNew] = distances.try_emplace(place, *distance / bits);
       if (!isNew && known->second != *distance / bits)

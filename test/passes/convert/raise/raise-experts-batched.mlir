@@ -48,12 +48,25 @@ func.func @matrix_times_row(%x: tensor<?x4xf32>, %ids: tensor<?x2xi64>, %weights
   return %y : tensor<?x4xf32>
 }
 
-// Tests that an activation which is not known leaves the block as it is and is named.
+// Tests that products on both sides of a function that is not known are grouped one by one: the tokens of the first have
+// two slots each, the rows of the second, which has the weights, are the assignments.
 
-// REMARK: remark: [Missed] experts not recognised
-// REMARK-SAME: the activation between the two products is not known
+// REMARK: remark: [Passed] experts recognised
+// REMARK-SAME: form="batched experts"
+// REMARK: remark: [Passed] experts recognised
+// REMARK-SAME: form="grouped products"
+// REMARK-NOT: Missed
 // CHECK-LABEL: func @unknown_activation
-// CHECK-NOT: moe.experts
+// CHECK-SAME: (%[[X:[a-z0-9]*]]: tensor<?x4xf32>
+// CHECK: %[[ROWS:.*]], %[[OFFSETS:.*]] = moe.permute %{{.*}} {experts = 8 : i64} : tensor<?x1xi64> -> tensor<?xi32>, tensor<9xi32>
+// CHECK: %[[H:.*]] = moe.grouped_matmul %[[X]], %{{.*}}, %[[OFFSETS]] rows(%[[ROWS]] : tensor<?xi32>) {slots = 2 : i64}
+// CHECK: moe.combine %[[H]], %[[ROWS]],
+// CHECK: onnx.Softsign
+// CHECK: moe.permute
+// CHECK: moe.grouped_matmul
+// CHECK-SAME: rows(
+// CHECK: moe.combine
+// CHECK-NOT: onnx.MatMul
 // CHECK: onnx.ReduceSum
 func.func @unknown_activation(%x: tensor<?x4xf32>, %ids: tensor<?x2xi64>, %weights: tensor<?x2x1xf32>) -> tensor<?x4xf32> {
   %w1 = moe.weight "w1" [#moe.view<"m", offset = 0, element = f32, strides = [12, 4, 1]>] : tensor<8x3x4xf32>

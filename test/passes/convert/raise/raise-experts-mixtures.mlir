@@ -102,3 +102,91 @@ func.func @weight_of_a_sequence(%x: tensor<?x?x4xf32>, %w: tensor<?x1x2xf32>) ->
   %sum = onnx.ReduceSum(%m, %two) {keepdims = 0 : i64} : (tensor<?x?x2x4xf32>, tensor<1xi64>) -> tensor<?x?x4xf32>
   return %sum : tensor<?x?x4xf32>
 }
+
+// -----
+
+// Tests that for one token, the row that is added to an expert is no bias of it.
+// CHECK-LABEL: func @one_token
+// CHECK-SAME: (%[[X:[a-z0-9]*]]: tensor<1x4xf32>
+func.func @one_token(%x: tensor<1x4xf32>, %a: tensor<1x1xf32>, %b: tensor<1x1xf32>) -> tensor<1x4xf32> {
+  // CHECK: %[[Y:.*]] = moe.experts %[[X]], %{{.*}} up(%{{.*}} : tensor<2x4x3xf32>) down(%{{.*}} : tensor<2x3x4xf32>) {activation = #moe.activation<relu>}
+  // CHECK: onnx.Add(%{{.*}}, %{{.*}})
+  %u0 = moe.weight "u0" [#moe.view<"m", offset = 0, element = f32, strides = [3, 1]>] : tensor<4x3xf32>
+  %u1 = moe.weight "u1" [#moe.view<"m", offset = 48, element = f32, strides = [3, 1]>] : tensor<4x3xf32>
+  %u2 = moe.weight "u2" [#moe.view<"m", offset = 192, element = f32, strides = [3, 1]>] : tensor<4x3xf32>
+  %d0 = moe.weight "d0" [#moe.view<"m", offset = 96, element = f32, strides = [4, 1]>] : tensor<3x4xf32>
+  %d1 = moe.weight "d1" [#moe.view<"m", offset = 144, element = f32, strides = [4, 1]>] : tensor<3x4xf32>
+  %d2 = moe.weight "d2" [#moe.view<"m", offset = 240, element = f32, strides = [4, 1]>] : tensor<3x4xf32>
+  %h0 = onnx.MatMul(%x, %u0) : (tensor<1x4xf32>, tensor<4x3xf32>) -> tensor<1x3xf32>
+  %t0 = onnx.Relu(%h0) : (tensor<1x3xf32>) -> tensor<1x3xf32>
+  %y0 = onnx.MatMul(%t0, %d0) : (tensor<1x3xf32>, tensor<3x4xf32>) -> tensor<1x4xf32>
+  %o0 = onnx.Mul(%y0, %a) : (tensor<1x4xf32>, tensor<1x1xf32>) -> tensor<1x4xf32>
+  %h1 = onnx.MatMul(%x, %u1) : (tensor<1x4xf32>, tensor<4x3xf32>) -> tensor<1x3xf32>
+  %t1 = onnx.Relu(%h1) : (tensor<1x3xf32>) -> tensor<1x3xf32>
+  %y1 = onnx.MatMul(%t1, %d1) : (tensor<1x3xf32>, tensor<3x4xf32>) -> tensor<1x4xf32>
+  %o1 = onnx.Mul(%y1, %b) : (tensor<1x4xf32>, tensor<1x1xf32>) -> tensor<1x4xf32>
+  %routed = onnx.Add(%o0, %o1) : (tensor<1x4xf32>, tensor<1x4xf32>) -> tensor<1x4xf32>
+  %h2 = onnx.MatMul(%x, %u2) : (tensor<1x4xf32>, tensor<4x3xf32>) -> tensor<1x3xf32>
+  %t2 = onnx.Relu(%h2) : (tensor<1x3xf32>) -> tensor<1x3xf32>
+  %y2 = onnx.MatMul(%t2, %d2) : (tensor<1x3xf32>, tensor<3x4xf32>) -> tensor<1x4xf32>
+  %sum = onnx.Add(%routed, %y2) : (tensor<1x4xf32>, tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %sum : tensor<1x4xf32>
+}
+
+// -----
+
+// Tests that experts of a single product are groups of rows, combined by the weights of the router.
+// CHECK-LABEL: func @linear_experts
+// CHECK-SAME: (%[[X:[a-z0-9]*]]: tensor<?x4xf32>, %[[IDS:[a-z0-9]*]]: tensor<?x2xi64>, %[[W:[a-z0-9]*]]: tensor<?x2xf32>)
+func.func @linear_experts(%x: tensor<?x4xf32>, %ids: tensor<?x2xi64>, %w: tensor<?x2xf32>) -> tensor<?x5xf32> {
+  // CHECK: %[[R:.*]] = moe.assign %[[IDS]], %[[W]]
+  // CHECK: %[[I:.*]], %[[G:.*]] = moe.unpack %[[R]]
+  // CHECK: %[[ROWS:.*]], %[[OFFSETS:.*]] = moe.permute %[[I]] {experts = 3 : i64}
+  // CHECK: %[[H:.*]] = moe.grouped_matmul %[[X]], %{{.*}}, %[[OFFSETS]] rows(%[[ROWS]] : tensor<?xi32>) bias(%{{.*}} : tensor<3x5xf32>) {slots = 2 : i64}
+  // CHECK: moe.combine %[[H]], %[[ROWS]], %[[G]]
+  // CHECK-NOT: onnx.MatMul
+  %m = moe.weight "m" [#moe.view<"m", offset = 0, element = f32, strides = [20, 5, 1]>] : tensor<3x4x5xf32>
+  %b = moe.weight "b" [#moe.view<"m", offset = 240, element = f32, strides = [5, 1]>] : tensor<3x5xf32>
+  %one = onnx.Constant() {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %two = onnx.Constant() {value = dense<2> : tensor<1xi64>} : () -> tensor<1xi64>
+  %both = onnx.Constant() {value = dense<[1, 2]> : tensor<2xi64>} : () -> tensor<2xi64>
+  %g = onnx.Gather(%m, %ids) : (tensor<3x4x5xf32>, tensor<?x2xi64>) -> tensor<?x2x4x5xf32>
+  %c = onnx.Gather(%b, %ids) : (tensor<3x5xf32>, tensor<?x2xi64>) -> tensor<?x2x5xf32>
+  %x1 = onnx.Unsqueeze(%x, %both) : (tensor<?x4xf32>, tensor<2xi64>) -> tensor<?x1x1x4xf32>
+  %y1 = onnx.MatMul(%x1, %g) : (tensor<?x1x1x4xf32>, tensor<?x2x4x5xf32>) -> tensor<?x2x1x5xf32>
+  %y2 = onnx.Squeeze(%y1, %two) : (tensor<?x2x1x5xf32>, tensor<1xi64>) -> tensor<?x2x5xf32>
+  %y3 = onnx.Add(%y2, %c) : (tensor<?x2x5xf32>, tensor<?x2x5xf32>) -> tensor<?x2x5xf32>
+  %w1 = onnx.Unsqueeze(%w, %two) : (tensor<?x2xf32>, tensor<1xi64>) -> tensor<?x2x1xf32>
+  %p = onnx.Mul(%y3, %w1) : (tensor<?x2x5xf32>, tensor<?x2x1xf32>) -> tensor<?x2x5xf32>
+  %y = onnx.ReduceSum(%p, %one) {keepdims = 0 : i64} : (tensor<?x2x5xf32>, tensor<1xi64>) -> tensor<?x5xf32>
+  return %y : tensor<?x5xf32>
+}
+
+// -----
+
+// Tests that weights of inputs stay weights of inputs, and that experts are not dropped where they are zero: a sigmoid of
+// zero is not.
+// CHECK-LABEL: func @weighted_inputs
+// CHECK-NOT: drops
+// CHECK: moe.experts {{.*}}apply = #moe.apply<input>
+func.func @weighted_inputs(%x: tensor<?x4xf32>, %gates: tensor<?x2xf32>) -> tensor<?x4xf32> {
+  %zero = onnx.Constant() {value = dense<0> : tensor<1xi64>} : () -> tensor<1xi64>
+  %one = onnx.Constant() {value = dense<1> : tensor<1xi64>} : () -> tensor<1xi64>
+  %two = onnx.Constant() {value = dense<2> : tensor<1xi64>} : () -> tensor<1xi64>
+  %u0 = moe.weight "u0" [#moe.view<"m", offset = 0, element = f32, strides = [3, 1]>] : tensor<4x3xf32>
+  %u1 = moe.weight "u1" [#moe.view<"m", offset = 48, element = f32, strides = [3, 1]>] : tensor<4x3xf32>
+  %d0 = moe.weight "d0" [#moe.view<"m", offset = 96, element = f32, strides = [4, 1]>] : tensor<3x4xf32>
+  %d1 = moe.weight "d1" [#moe.view<"m", offset = 144, element = f32, strides = [4, 1]>] : tensor<3x4xf32>
+  %g0 = onnx.Slice(%gates, %zero, %one, %one, %one) : (tensor<?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+  %g1 = onnx.Slice(%gates, %one, %two, %one, %one) : (tensor<?x2xf32>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>, tensor<1xi64>) -> tensor<?x1xf32>
+  %x0 = onnx.Mul(%x, %g0) : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %x1 = onnx.Mul(%x, %g1) : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+  %h0 = onnx.MatMul(%x0, %u0) : (tensor<?x4xf32>, tensor<4x3xf32>) -> tensor<?x3xf32>
+  %t0 = onnx.Sigmoid(%h0) : (tensor<?x3xf32>) -> tensor<?x3xf32>
+  %y0 = onnx.MatMul(%t0, %d0) : (tensor<?x3xf32>, tensor<3x4xf32>) -> tensor<?x4xf32>
+  %h1 = onnx.MatMul(%x1, %u1) : (tensor<?x4xf32>, tensor<4x3xf32>) -> tensor<?x3xf32>
+  %t1 = onnx.Sigmoid(%h1) : (tensor<?x3xf32>) -> tensor<?x3xf32>
+  %y1 = onnx.MatMul(%t1, %d1) : (tensor<?x3xf32>, tensor<3x4xf32>) -> tensor<?x4xf32>
+  %sum = onnx.Add(%y0, %y1) : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+  return %sum : tensor<?x4xf32>
+}
