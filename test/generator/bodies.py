@@ -11,13 +11,16 @@ ERF = np.vectorize(math.erf, otypes=[np.float64])
 
 @dataclass
 class Body:
-    activation: str = "silu"  # silu, gelu, gelu_tanh, relu, relu2
+    activation: str = "silu"  # silu, gelu, gelu_tanh, relu, relu2, tanh, sigmoid, leaky_relu, elu
     gated: bool = True
     stored: str = "separate"  # separate, concatenated, interleaved
     bias: bool = False
     limit: float = 0.0  # of the clamped form: alpha 1.702, up + 1
+    linear: bool = False  # only the last product
 
     def __str__(self):
+        if self.linear:
+            return f"linear{', biases' if self.bias else ''}"
         gate = f"gated ({self.stored})" if self.gated else "plain"
         return f"{gate} {self.activation}{', biases' if self.bias else ''}{', clamped' if self.limit else ''}"
 
@@ -29,6 +32,14 @@ def activate(kind, z, alpha=1.0):
         return 0.5 * z * (1 + ERF(z / math.sqrt(2)))
     if kind == "gelu_tanh":
         return 0.5 * z * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+    if kind == "tanh":
+        return np.tanh(z)
+    if kind == "sigmoid":
+        return sigmoid(z)
+    if kind == "leaky_relu":
+        return np.where(z > 0, z, np.float32(0.1) * z)
+    if kind == "elu":
+        return np.where(z > 0, z, np.expm1(z))
     positive = np.maximum(z, 0)
     return positive if kind == "relu" else positive * positive
 
@@ -40,6 +51,8 @@ def compute(body, w, x, e):
         y = value @ w[name][e]
         return y + w[name + "_bias"][e] if body.bias else y
 
+    if body.linear:
+        return linear("down", x)
     up = linear("up", x)
     if not body.gated:
         return linear("down", activate(body.activation, up))
@@ -65,6 +78,10 @@ def emit_activation(g, kind, z, alpha=1.0):
         cube = g.op("Pow", z, g.number(3))
         inner = g.mul(g.add(z, g.mul(cube, g.number(0.044715))), g.number(math.sqrt(2 / math.pi)))
         return g.mul(g.mul(z, g.number(0.5)), g.add(g.op("Tanh", inner), g.number(1)))
+    if kind in ("tanh", "sigmoid", "elu"):
+        return g.op(kind.capitalize(), z)
+    if kind == "leaky_relu":
+        return g.op("LeakyRelu", z, alpha=0.1)
     positive = g.op("Relu", z)
     if kind == "relu":
         return positive
@@ -75,6 +92,8 @@ def emit_activation(g, kind, z, alpha=1.0):
 
 def emit(g, body, linear, x, width):
     """The network behind `linear(name, value)`; "gate_up" is the joint projection."""
+    if body.linear:
+        return linear("down", x)
     if not body.gated:
         return linear("down", emit_activation(g, body.activation, linear("up", x)))
     if body.stored == "separate":

@@ -1,12 +1,16 @@
 """The forms in which exporters write the experts of a layer.
 
-Each takes the graph, tokens `x` (T x H), `ids` and `weights` (T x K) and a `Layer`, and returns the T x H result.
+Each takes the graph, tokens `x` (T x H), `ids` and `weights` (T x K) and a `Layer`, and returns the T x H result. The
+forms of GATED also take no ids and weights for all experts (T x E).
 """
 
 from dataclasses import dataclass
 
 import bodies
 import numpy as np
+import onnx
+from graph import TYPES
+from onnx import helper
 
 
 @dataclass
@@ -21,6 +25,15 @@ class Layer:
     width: int
     input_weighted: bool = False
     places: int = 0  # of each expert, for the form with a capacity
+
+    def has(self, name):
+        """Whether there is a stored stack of this name."""
+        if self.body.linear:
+            return name == "down"
+        if not self.body.gated:
+            return name in ("up", "down")
+        joined = self.body.stored != "separate"
+        return name == "down" or (name == "gate_up") == joined
 
     def joint(self, name):
         """The stack `name`; "gate_up" is the two first projections in one."""
@@ -103,6 +116,8 @@ def gathered(g, x, ids, weights, layer):
 
 def gate_matrix(g, ids, weights, layer):
     """T x E: the weight of each expert for each token, zero where it was not chosen."""
+    if ids is None:
+        return weights
     way = g.choose("gates", "OneHot", "ScatterElements", "Equal", "MatMul")
     if way == "ScatterElements":
         shape = g.op("Concat", g.op("Shape", ids, start=0, end=1), g.ints(layer.experts), axis=0)
@@ -143,7 +158,7 @@ def lane_linear(g, layer, e):
 
 def dense_loop(g, x, ids, weights, layer):
     """Every expert on all tokens, added one after the other."""
-    matrix = gate_matrix(g, ids, weights, layer) if g.chance("gate matrix") else None
+    matrix = gate_matrix(g, ids, weights, layer) if ids is None or g.chance("gate matrix") else None
     outputs = []
     for e in range(layer.experts):
         column = gate_column(g, ids, weights, e, matrix)
@@ -333,6 +348,115 @@ def capacity(g, x, ids, weights, layer):
     return g.op("Einsum", combine, y, equation="tec,ecd->td")
 
 
+def chosen_results(g, x, ids, weights, layer):
+    """The results of all experts, out of which ids choose."""
+    if g.choose("results", "stack", "lanes") == "stack":
+
+        def linear(name, value):
+            left = "td" if value == x else "ted"
+            y = g.op("Einsum", value, stack_of(g, layer, name, False), equation=f"{left},edf->tef")
+            return g.add(y, g.const(layer.joint(name + "_bias"))) if layer.body.bias else y
+
+        results = bodies.emit(g, layer.body, linear, x, layer.width)
+    else:
+        lanes = [bodies.emit(g, layer.body, lane_linear(g, layer, e), x, layer.width) for e in range(layer.experts)]
+        results = g.op("Concat", *[g.unsqueeze(lane, 1) for lane in lanes], axis=1)
+    if g.choose("choice", "GatherElements", "GatherND") == "GatherElements":
+        index = g.op("Expand", g.unsqueeze(ids, -1), g.ints(1, 1, layer.hidden))
+        chosen = g.op("GatherElements", results, index, axis=1)
+    else:
+        length = g.squeeze(g.op("Shape", x, start=0, end=1), 0)
+        tokens = g.op("Range", g.const(np.int64(0)), length, g.const(np.int64(1)))
+        tokens = g.op("Expand", g.unsqueeze(tokens, 1), g.op("Shape", ids))
+        chosen = g.op("GatherND", results, g.op("Concat", g.unsqueeze(tokens, -1), g.unsqueeze(ids, -1), axis=-1))
+    return combine(g, chosen, weights)
+
+
+def selected(g, x, ids, weights, layer):
+    """For one expert per token: a chain of selections by masks."""
+    y = zeros_like(g, x)
+    for e in range(layer.experts):
+        own = bodies.emit(g, layer.body, lane_linear(g, layer, e), x, layer.width)
+        y = g.op("Where", g.binary("Equal", ids, g.const(np.int64(e))), own, y)
+    return g.mul(y, weights)
+
+
+def body_graph(g, inputs, build):
+    """The body of a loop: `build` adds its nodes to `g` and returns the names of its outputs."""
+    kept, g.nodes = g.nodes, []
+    outputs = build()
+    nodes, g.nodes = g.nodes, kept
+    typed = [helper.make_tensor_value_info(name, kind, shape) for name, kind, shape in outputs]
+    return helper.make_graph(nodes, g.name("body"), inputs, typed)
+
+
+def loop(g, x, ids, weights, layer):
+    """A Scan over the stacks, or a Loop that gathers the matrices of its turn."""
+    names = [name for name in ("gate_up", "gate", "up", "down") if layer.has(name)]
+    names += [name + "_bias" for name in names if layer.body.bias]
+    gates = g.op("Transpose", gate_matrix(g, ids, weights, layer), perm=[1, 0])
+    kind, hidden = TYPES[g.dtype], layer.hidden
+    state = g.name("state")
+    by_scan = g.choose("loop", "Scan", "Loop") == "Scan"
+    arguments = [helper.make_tensor_value_info(state, kind, [None, hidden])]
+    stacks = {name: g.const(layer.joint(name), "w") for name in names}
+    own, turn = {}, g.name("turn")
+    if by_scan:
+        own = {name: g.name("own") for name in [*names, "gates"]}
+        shapes = {name: layer.joint(name).shape[1:] for name in names} | {"gates": [None]}
+        arguments += [helper.make_tensor_value_info(own[name], kind, shapes[name]) for name in own]
+
+    def build():
+        condition = []
+        if not by_scan:
+            for name in [*names, "gates"]:
+                own[name] = g.op("Gather", stacks.get(name, gates), turn, axis=0)
+            condition = [(g.op("Identity", "condition"), onnx.TensorProto.BOOL, [])]
+
+        def linear(name, value):
+            y = g.op("MatMul", value, own[name])
+            return g.add(y, own[name + "_bias"]) if layer.body.bias else y
+
+        y = bodies.emit(g, layer.body, linear, x, layer.width)
+        return condition + [(g.add(state, g.mul(y, g.unsqueeze(own["gates"], -1))), kind, [None, hidden])]
+
+    if by_scan:
+        body = body_graph(g, arguments, build)
+        return g.op("Scan", zeros_like(g, x), *stacks.values(), gates, body=body, num_scan_inputs=len(own))
+    # The names in a body must differ from those outside; two loops may share them.
+    counters = [helper.make_tensor_value_info(turn, onnx.TensorProto.INT64, []),
+                helper.make_tensor_value_info("condition", onnx.TensorProto.BOOL, [])]
+    body = body_graph(g, counters + arguments, build)
+    result = g.op("Loop", g.const(np.int64(layer.experts)), g.const(np.array(True)), zeros_like(g, x), body=body)
+    # As exporters do: the standard's inference takes it that a state may change its shape.
+    g.stated.append(helper.make_tensor_value_info(result, kind, [None, hidden]))
+    return result
+
+
+def padded(g, x, ids, weights, layer):
+    """Rows scattered into a buffer with enough places for each expert, and gathered from it."""
+    k, hidden, places = layer.k, layer.hidden, layer.places
+    flat = g.reshape(ids, -1)
+    hot = g.op("OneHot", flat, g.const(np.int64(layer.experts)), g.const(np.array([0, 1], np.int64)), axis=-1)
+    count = g.op("Mul", g.op("CumSum", hot, g.const(np.int64(0))), hot)
+    place = g.op("Sub", g.reduce_sum(count, 1), g.const(np.int64(1)))
+    target = g.unsqueeze(g.add(g.mul(flat, g.const(np.int64(places))), place), -1)
+    rows = g.reshape(g.repeat(g.unsqueeze(x, 1), 3, 1, k), -1, hidden)
+    if g.choose("buffer", "ConstantOfShape", "Expand") == "Expand":
+        empty = g.op("Expand", g.number(0), g.ints(layer.experts * places, hidden))
+    else:
+        empty = g.const(np.zeros((layer.experts * places, hidden)))
+    buffer = g.reshape(g.op("ScatterND", empty, target, rows), layer.experts, places, hidden)
+
+    def linear(name, value):
+        y = g.op("MatMul", value, stack_of(g, layer, name, False))
+        return g.add(y, g.unsqueeze(g.const(layer.joint(name + "_bias")), 1)) if layer.body.bias else y
+
+    y = g.reshape(bodies.emit(g, layer.body, linear, buffer, layer.width), -1, hidden)
+    y = g.reshape(g.op("GatherND", y, target), -1, k, hidden)
+    return combine(g, y, weights)
+
+
 FORMS = {
     "batched": batched,
     "gathered": gathered,
@@ -342,4 +466,10 @@ FORMS = {
     "grouped": grouped,
     "one-hot weights": one_hot_weights,
     "capacity": capacity,
+    "chosen results": chosen_results,
+    "selected": selected,
+    "loop": loop,
+    "padded": padded,
 }
+# Those that take gates of all experts.
+GATED = ("dense loop", "dense stack", "loop")

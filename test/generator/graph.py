@@ -38,7 +38,7 @@ class Graph:
 
     def __init__(self, rng, dtype="f32", level=0.5):
         self.rng, self.dtype, self.level = rng, dtype, level
-        self.nodes, self.initializers, self.inputs, self.outputs = [], [], [], []
+        self.nodes, self.initializers, self.inputs, self.outputs, self.stated = [], [], [], [], []
         self.count = 0
         self.rewrites = []
 
@@ -180,7 +180,8 @@ class Graph:
     # The model.
 
     def build(self, opset):
-        graph = helper.make_graph(self.nodes, "generated", self.inputs, self.outputs, self.initializers)
+        graph = helper.make_graph(self.nodes, "generated", self.inputs, self.outputs, self.initializers,
+                                  value_info=self.stated)
         imports = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
         model = helper.make_model(graph, opset_imports=imports, ir_version=10)
         return onnx.shape_inference.infer_shapes(model)

@@ -24,6 +24,7 @@ class Case:
     atol: float
     description: str
     rewrites: list = field(default_factory=list)
+    dtype: str = "f32"
 
 
 def sample_router(rng, k, experts):
@@ -36,7 +37,7 @@ def sample_router(rng, k, experts):
         kinds += ["argmax", "argmax"]
     if k == 2:
         kinds += ["sparsemixer"]
-    kind = pick(*kinds, "keep top-k")
+    kind = pick(*kinds, "keep top-k", "unnamed")
     router.normalize = pick("none", "sum", "sum", "sum + eps", "clamp")
     router.unsorted = rng.random() < 0.3
     router.scale = pick(1.0, 1.0, 2.5)
@@ -47,6 +48,8 @@ def sample_router(rng, k, experts):
     elif kind == "choice first":
         router.order, router.normalize = kind, "none"
         router.score = pick("softmax", "softmax", "sigmoid")
+    elif kind == "unnamed":
+        router.order, router.score = kind, pick(*routers.UNNAMED)
     elif kind == "keep top-k":
         router.order, router.normalize = kind, "none"
     elif kind == "table":
@@ -76,9 +79,12 @@ def sample_body(rng):
         return options[rng.integers(len(options))]
 
     body = bodies.Body(stored=pick("separate", "concatenated", "interleaved"), bias=rng.random() < 0.3)
-    body.activation = pick("silu", "silu", "silu", "gelu", "gelu_tanh", "relu")
-    if rng.random() < 0.25:
-        body.gated, body.activation = False, pick("silu", "gelu", "gelu_tanh", "relu", "relu2")
+    body.activation = pick("silu", "silu", "silu", "gelu", "gelu_tanh", "relu", "sigmoid")
+    if rng.random() < 0.05:
+        body.gated, body.linear = False, True
+    elif rng.random() < 0.25:
+        body.gated = False
+        body.activation = pick("silu", "gelu", "gelu_tanh", "relu", "relu2", "tanh", "sigmoid", "leaky_relu", "elu")
     elif rng.random() < 0.2:
         body.activation, body.limit = "silu", 1.0
     return body
@@ -132,7 +138,7 @@ def emit_router(g, router, logits, parameters):
     g.dtype = "f32"
     ids, weights = routers.emit(g, router, logits, parameters)
     g.dtype = dtype
-    return ids, g.op("Cast", weights, to=TYPES[dtype])
+    return ids, g.op("Cast", weights, to=TYPES[dtype])  # Gates have no ids.
 
 
 def make_case(seed, level=None):
@@ -140,19 +146,27 @@ def make_case(seed, level=None):
     dtype = ["f32", "f32", "f32", "f16", "bf16"][rng.integers(5)]
     experts = int([4, 6, 8, 8, 16][rng.integers(5)])
     k = int(rng.integers(1, 5))
-    tokens = int([1, 3, 7, 12][rng.integers(4)])
+    tokens = int([1, 3, 7, 12][rng.integers(4)]) if rng.random() < 0.97 else 0
     hidden, width = int([8, 16, 24][rng.integers(3)]), int([8, 12, 20][rng.integers(3)])
     router, body = sample_router(rng, k, experts), sample_body(rng)
-    k = router.k
     names = list(forms.FORMS)
     form = names[rng.integers(len(names))]
+    if form in forms.GATED and rng.random() < 0.3:
+        scores = list(routers.GATES)
+        router = routers.Router(order="gates", score=scores[rng.integers(len(scores))], k=k, experts=experts)
+    elif form == "selected":
+        while router.k != 1:
+            router = sample_router(rng, 1, experts)
+    k = router.k
+    if body.linear:
+        body.linear, width = form != "padded", hidden
     # The standard's Einsum and CumSum take no bf16; counts in half types are exact for so few tokens.
-    if form in ("one-hot weights", "capacity") and dtype == "bf16":
+    if form in ("one-hot weights", "capacity", "chosen results") and dtype == "bf16":
         dtype = "f32"
-    input_weighted = form in ("batched", "dense loop", "dense stack") and not body.bias and rng.random() < 0.1
+    input_weighted = form in ("batched", "dense loop", "dense stack") and not body.bias and not body.linear and rng.random() < 0.1
     shared = ["none", "none", "plain", "gated"][rng.integers(4)]
     router_bias = rng.normal(size=experts) * 0.3 if rng.random() < 0.2 else None
-    dynamic, batch = rng.random() < 0.7, rng.random() < 0.4
+    dynamic, batch = rng.random() < 0.7 or tokens == 0, rng.random() < 0.4
     g = Graph(rng, dtype, rng.choice([0.0, 0.3, 0.7]) if level is None else level)
 
     # The logits come from rounded numbers, and the products of half types are sums in f32.
@@ -171,13 +185,16 @@ def make_case(seed, level=None):
         layer.places = int(rng.integers(1, 5))
         weights = drop_late(ids, weights, experts, layer.places)
 
+    if form == "padded":
+        layer.places = int(max(1, np.bincount(ids.ravel().astype(int), minlength=experts).max())) + int(rng.integers(3))
+
     # The oracle.
     y = np.zeros((tokens, hidden))
     for t in range(tokens):
-        for j in range(k):
+        for j in range(ids.shape[1]):
             row = x[t : t + 1] * (weights[t, j] if input_weighted else 1.0)
             y[t] += (1.0 if input_weighted else weights[t, j]) * bodies.compute(body, w, row, ids[t, j])[0]
-    magnitude = np.abs(y).max()
+    magnitude = np.abs(y).max(initial=0)
 
     # The graph.
     value = "x"
@@ -204,7 +221,7 @@ def make_case(seed, level=None):
             lane = g.mul(lane, g.op("Sigmoid", g.linear(matrix, token_gate)))
             extra = extra * routers.sigmoid(x @ token_gate)
         result, y = g.add(result, lane), y + extra
-        magnitude += np.abs(extra).max()
+        magnitude += np.abs(extra).max(initial=0)
     if batch:
         result = g.op("Reshape", result, g.op("Shape", value))
         y = y[None]
@@ -218,15 +235,68 @@ def make_case(seed, level=None):
     description = f"{form}; {router}; {body}; {dtype}; T={tokens}{' dynamic' if dynamic else ''} H={hidden} F={width}"
     description += f"; shared {shared}" + ("; weighted inputs" if input_weighted else "") + ("; batch" if batch else "")
     model = g.build(20)
-    return Case(model, inputs, [y], 64 * unit, 64 * unit * max(magnitude, 1.0), description, g.rewrites), dtype
+    return Case(model, inputs, [y], 64 * unit, 64 * unit * max(magnitude, 1.0), description, g.rewrites, dtype)
 
 
-def save(case, dtype, folder):
-    """Writes the layout of the ONNX backend tests."""
+def rename(nodes, prefix, names):
+    """Puts `prefix` before every name of `nodes` and their subgraphs that is not in `names`."""
+
+    def new(name):
+        return names.get(name, prefix + name) if name else name
+
+    for node in nodes:
+        node.name = f"{prefix[:-1]}/{node.output[0]}"
+        node.input[:] = [new(name) for name in node.input]
+        node.output[:] = [new(name) for name in node.output]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                graph = attribute.g
+                for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+                    value.name = new(value.name)
+                rename(graph.node, prefix, names)
+
+
+def save_joined(cases, folder):
+    """Writes one model with the layers of all `cases` side by side, and its inputs; returns their paths by name."""
     folder = pathlib.Path(folder)
-    data = folder / "test_data_set_0"
-    data.mkdir(parents=True, exist_ok=True)
-    onnx.save(case.model, folder / "model.onnx")
-    for kind, arrays in (("input", case.inputs), ("output", case.outputs)):
-        for i, array in enumerate(arrays):
-            (data / f"{kind}_{i}.pb").write_bytes(to_tensor(array, f"{kind}_{i}", dtype).SerializeToString())
+    folder.mkdir(parents=True, exist_ok=True)
+    parts, paths = [], {}
+    for i, case in enumerate(cases):
+        graph = onnx.GraphProto()
+        graph.CopyFrom(case.model.graph)
+        prefix = f"g{i}_"
+        for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+            value.name = prefix + value.name
+        # Extents of one name are equal: those of two layers are not.
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            for dim in value.type.tensor_type.shape.dim:
+                if dim.HasField("dim_param"):
+                    dim.dim_param = prefix + dim.dim_param
+        rename(graph.node, prefix, {})
+        for value, array in zip(graph.input, case.inputs):
+            path = folder / f"{value.name}.pb"
+            path.write_bytes(to_tensor(array, value.name, case.dtype).SerializeToString())
+            paths[value.name] = path
+        parts.append(graph)
+    whole = onnx.GraphProto(name="generated")
+    for graph in parts:
+        for field in ("node", "input", "output", "value_info", "initializer"):
+            getattr(whole, field).extend(getattr(graph, field))
+    model = helper.make_model(whole, opset_imports=cases[0].model.opset_import, ir_version=10)
+    onnx.save(model, folder / "model.onnx")
+    return paths
+
+
+def compare(case, path):
+    """What is wrong with the output in `path`, or nothing."""
+    got = np.load(path)
+    if got.dtype.kind == "V":  # numpy knows no bf16
+        got = (got.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    wanted = case.outputs[0]
+    if got.shape != wanted.shape:
+        return f"expected the shape {wanted.shape}, got {got.shape}"
+    error = np.abs(got.astype(np.float64) - wanted)
+    limit = case.atol + case.rtol * np.abs(wanted)
+    if np.all(error <= limit):
+        return ""
+    return f"differs by {error.max():.1e} where {case.atol:.1e} is allowed"

@@ -24,7 +24,9 @@ SCORES = {"softmax": softmax, "sigmoid": sigmoid, "sqrtsoftplus": lambda z: np.s
 @dataclass
 class Router:
     score: str = "softmax"  # softmax, sigmoid, sqrtsoftplus
-    order: str = "score first"  # score first, choice first, argmax, keep top-k, sparsemixer, table
+    # score first, choice first, argmax, keep top-k, sparsemixer, table; unnamed: a formula that no model is known for;
+    # gates: a weight for every expert, computed by `score`, without ids
+    order: str = "score first"
     normalize: str = "none"  # none, sum, sum + eps, clamp, l1, l2
     bias: bool = False  # for the choice only
     groups: int = 0
@@ -62,8 +64,15 @@ def compute(router, z, parameters):
     z = np.asarray(z, np.float64)
     if router.softcap:
         z = router.softcap * np.tanh(z / router.softcap)
-    score = SCORES[router.score]
-    if router.order == "table":
+    score = SCORES.get(router.score)
+    if router.order == "gates":
+        gates, gap = GATES[router.score][0](z, router)
+        return np.tile(np.arange(router.experts), (len(z), 1)), gates, gap
+    if router.order == "unnamed":
+        choice, kept = UNNAMED[router.score][0](z)
+        ids, gap = top(choice, router.k)
+        w = np.take_along_axis(kept, ids, -1)
+    elif router.order == "table":
         ids, gap = parameters["ids"], np.full(len(z), np.inf)
         w = np.take_along_axis(score(z), ids, -1)
     elif router.order == "sparsemixer":
@@ -76,7 +85,7 @@ def compute(router, z, parameters):
         choice = scores + parameters["bias"] if router.bias else scores
         gap = np.full(len(z), np.inf)
         if router.groups:
-            grouped = choice.reshape(len(z), router.groups, -1)
+            grouped = choice.reshape(len(z), router.groups, router.experts // router.groups)
             ranked = -np.sort(-grouped, -1)
             group_scores = ranked[..., :2].sum(-1) if router.group_score == "top2" else ranked[..., 0]
             kept, gap = top(group_scores, router.keep)
@@ -129,7 +138,13 @@ def emit(g, router, z, parameters):
     attributes = {"axis": -1, "largest": 1, "sorted": int(not router.unsorted)}
     if router.order == "sparsemixer":
         return emit_sparse_mixer(g, router, z)
-    if router.order == "table":
+    if router.order == "gates":
+        return None, GATES[router.score][1](g, z, router)
+    if router.order == "unnamed":
+        choice, kept = UNNAMED[router.score][1](g, z)
+        _, ids = g.op("TopK", choice, k, outputs=2, **attributes)
+        w = g.op("GatherElements", kept, ids, axis=-1)
+    elif router.order == "table":
         ids = "ids"
         scores = emit_score(g, router.score, z)
         w = g.op("GatherElements", scores, ids, axis=1)
@@ -233,3 +248,114 @@ def emit_sparse_mixer(g, router, z, eps=0.01):
         low = g.op("Expand", g.number(-np.inf), g.op("Shape", best))
         rest = g.op("ScatterElements", rest, best, low, axis=-1)
     return g.op("Concat", *ids, axis=-1), g.op("Concat", *ws, axis=-1)
+
+
+# Routers without a name: what is compared in the choice, and what the chosen experts are weighted with.
+
+
+def emit_square(g, z):
+    return g.op("Mul", z, z), g.op("Sigmoid", z)
+
+
+def emit_swish(g, z):
+    score = g.mul(z, g.op("Sigmoid", z))
+    return score, g.op("Softplus", score)
+
+
+def emit_near(g, z):
+    distance = g.op("Neg", g.op("Abs", g.op("Sub", z, g.number(0.3))))
+    return distance, g.op("Exp", distance)
+
+
+def emit_mixed(g, z):
+    score = g.add(g.op("Softmax", z, axis=-1), g.mul(g.op("Sigmoid", z), g.number(0.5)))
+    return score, g.op("Sqrt", score)
+
+
+UNNAMED = {
+    "square": (lambda z: (z * z, sigmoid(z)), emit_square),
+    "swish": (lambda z: (z * sigmoid(z), np.log1p(np.exp(z * sigmoid(z)))), emit_swish),
+    "near": (lambda z: (-np.abs(z - 0.3), np.exp(-np.abs(z - 0.3))), emit_near),
+    "mixed": (lambda z: (softmax(z) + 0.5 * sigmoid(z), np.sqrt(softmax(z) + 0.5 * sigmoid(z))), emit_mixed),
+}
+
+
+# Gates: a weight for every expert, zero for those that are not active.
+
+
+def compute_threshold(z, router):
+    p = softmax(z)
+    ids, gap = top(p, router.k)
+    least = np.take_along_axis(p, ids, -1)[:, -1:]
+    kept = np.where(p >= least, p, 0)
+    return kept / kept.sum(-1, keepdims=True), gap
+
+
+def emit_threshold(g, z, router):
+    p = g.op("Softmax", z, axis=-1)
+    best, _ = g.op("TopK", p, g.ints(router.k), outputs=2, axis=-1)
+    least = g.op("ReduceMin", best, g.ints(-1), keepdims=1)
+    if g.choose("threshold", "Where", "Mul") == "Where":
+        kept = g.op("Where", g.op("Less", p, least), g.number(0), p)
+    else:
+        kept = g.mul(g.op("CastLike", g.op("GreaterOrEqual", p, least), p), p)
+    return g.op("Div", kept, g.reduce_sum(kept, -1, keepdims=1))
+
+
+def compute_nucleus(z, router, limit=0.7):
+    """Experts in order until their probabilities make up `limit`."""
+    p = softmax(z)
+    order = np.argsort(-p, -1, kind="stable")
+    ranked = np.take_along_axis(p, order, -1)
+    before = np.cumsum(ranked, -1) - ranked
+    gates = np.zeros_like(p)
+    np.put_along_axis(gates, order, np.where(before < limit, ranked, 0), -1)
+    ties = np.abs(np.diff(ranked, axis=-1)).min(-1)
+    return gates, np.minimum(np.abs(before - limit).min(-1), ties)
+
+
+def emit_nucleus(g, z, router, limit=0.7):
+    p = g.op("Softmax", z, axis=-1)
+    ranked, order = g.op("TopK", p, g.ints(router.experts), outputs=2, axis=-1)
+    before = g.op("Sub", g.op("CumSum", ranked, g.const(np.int64(1))), ranked)
+    kept = g.op("Where", g.op("Less", before, g.number(limit)), ranked, g.number(0))
+    zeros = g.op("Mul", p, g.number(0))
+    return g.op("ScatterElements", zeros, order, kept, axis=-1)
+
+
+def compute_levels(z, router):
+    """The best of two halves, then the best of its experts."""
+    grouped = z.reshape(len(z), 2, router.experts // 2)
+    outer, inner = softmax(grouped.mean(-1)), softmax(grouped)
+    group, own = top(outer, 1)
+    best, gap = top(np.take_along_axis(inner, group[..., None], 1)[:, 0], 1)
+    gates = np.zeros_like(grouped)
+    rows = np.arange(len(z))
+    weight = outer[rows, group[:, 0]] * inner[rows, group[:, 0], best[:, 0]]
+    gates[rows, group[:, 0], best[:, 0]] = weight
+    return gates.reshape(z.shape), np.minimum(gap, own)
+
+
+def emit_levels(g, z, router):
+    grouped = g.reshape(z, -1, 2, router.experts // 2)
+    outer = g.op("Softmax", g.op("ReduceMean", grouped, g.ints(-1), keepdims=0), axis=-1)
+    inner = g.op("Softmax", grouped, axis=-1)
+    best = g.op("ReduceMax", outer, g.ints(-1), keepdims=1)
+    group = g.op("Where", g.op("Less", outer, best), g.number(0), outer)
+    largest = g.op("ReduceMax", inner, g.ints(-1), keepdims=1)
+    expert = g.op("Where", g.op("Less", inner, largest), g.number(0), inner)
+    return g.reshape(g.mul(g.unsqueeze(group, -1), expert), -1, router.experts)
+
+
+def compute_plain(function):
+    return lambda z, router: (function(z), np.full(len(z), np.inf))
+
+
+GATES = {
+    "threshold": (compute_threshold, emit_threshold),
+    "nucleus": (compute_nucleus, emit_nucleus),
+    "two levels": (compute_levels, emit_levels),
+    "positive part": (compute_plain(lambda z: np.maximum(z, 0)), lambda g, z, router: g.op("Relu", z)),
+    "all": (compute_plain(softmax), lambda g, z, router: g.op("Softmax", z, axis=-1)),
+    "independent": (compute_plain(sigmoid), lambda g, z, router: g.op("Sigmoid", z)),
+}
