@@ -13,7 +13,7 @@ import traceback
 
 from case import CASES, export
 
-FILES = ("mixtures", "capacity", "choices", "decoders", "modalities", "adapters", "transformers_families")
+FILES = ("mixtures", "capacity", "choices", "decoders", "modalities", "adapters", "latent", "unnamed", "transformers_families")
 
 
 def main():

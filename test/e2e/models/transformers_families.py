@@ -97,18 +97,11 @@ family("gpt_oss-bmm", "GPT-OSS", "GptOssForCausalLM", "top 2 of biased logits, s
 family("deepseek_v3-bmm", "DeepSeek-V3", "DeepseekV3ForCausalLM",
        "sigmoid + bias, 2 of 4 groups by top-2 sums, top 3, normalised, * 2.5; MLA",
        dict(DEEPSEEK, n_group=4, topk_group=2, routed_scaling_factor=2.5))
-family("deepseek_v2-bmm", "DeepSeek-V2", "DeepseekV2ForCausalLM", "softmax, best 2 of 4 groups, others 0, top 3, * 16; MLA",
-       dict(DEEPSEEK, topk_method="group_limited_greedy", n_group=4, topk_group=2, routed_scaling_factor=16.0))
-family("deepseek_v2_lite-bmm", "DeepSeek-V2-Lite", "DeepseekV2ForCausalLM", "softmax, top 3, not renormalised; MLA",
-       dict(DEEPSEEK, topk_method="greedy", n_shared_experts=2, q_lora_rank=None, routed_scaling_factor=1.0))
 family("glm4_moe-bmm", "GLM 4.5", "Glm4MoeForCausalLM", "sigmoid + bias, one group, top 2, normalised, * 2.5; shared expert",
        dict(intermediate_size=20, moe_intermediate_size=12, n_routed_experts=6, num_experts_per_tok=2, head_dim=8,
             first_k_dense_replace=1, routed_scaling_factor=2.5, n_group=1, topk_group=1))
 family("minimax_m2-bmm", "MiniMax M2", "MiniMaxM2ForCausalLM", "sigmoid + bias, top 2, divided by the sum",
        dict(intermediate_size=12, num_local_experts=6, num_experts_per_tok=2, head_dim=8))
-family("mistral4-bmm", "Mistral Large 3 / 4", "Mistral4ForCausalLM",
-       "softmax, groups by top-2 sums, masked 0, normalised; MLA",
-       dict(DEEPSEEK, n_group=4, topk_group=2, routed_scaling_factor=1.0))
 family("phimoe-bmm", "PhiMoE", "PhimoeForCausalLM", "sparse mixer: two softmaxes near the two best logits",
        dict(intermediate_size=12, num_local_experts=6, num_experts_per_tok=2))
 family("granitemoe-bmm", "Granite MoE", "GraniteMoeForCausalLM", "top 2 of logits, softmax",
@@ -119,10 +112,6 @@ family("ernie4_5_moe-bmm", "Ernie 4.5 MoE", "Ernie4_5_MoeForCausalLM", "softmax 
             moe_layer_start_index=1, moe_layer_end_index=1))
 family("hunyuan_v1_moe-bmm", "Hunyuan V1 MoE", "HunYuanMoEV1ForCausalLM", "softmax, top 2, renormalised; shared expert",
        dict(intermediate_size=12, num_experts=4, moe_topk=2, head_dim=8, eod_token_id=3))
-family("dbrx-experts", "DBRX", "DbrxForCausalLM", "softmax, top 3 of 6, divided by the 1-norm",
-       dict(d_model=24, n_heads=2, n_layers=2, max_seq_len=64, vocab_size=VOCABULARY, pad_token_id=0,
-            attn_config=dict(kv_n_heads=1, clip_qkv=8.0, rope_theta=10000.0),
-            ffn_config=dict(ffn_hidden_size=12, moe_num_experts=6, moe_top_k=3, hidden_size=24)), base={}, form="batched")
 family("jamba-bmm", "Jamba", "JambaForCausalLM", "softmax, top 2, not renormalised; Mamba layer",
        dict(intermediate_size=12, num_experts=4, num_experts_per_tok=2, expert_layer_period=2, expert_layer_offset=1,
             attn_layer_period=2, attn_layer_offset=1, mamba_d_state=4, mamba_d_conv=4, mamba_expand=2, mamba_dt_rank=4,
@@ -134,19 +123,10 @@ family("gemma4-bmm", "Gemma 4", "Gemma4ForCausalLM", "normed router, softmax, to
        dict(intermediate_size=20, head_dim=8, global_head_dim=8, enable_moe_block=True, num_experts=6, top_k_experts=2,
             moe_intermediate_size=12, layer_types=["sliding_attention", "full_attention"], sliding_window=4,
             hidden_size_per_layer_input=0, vocab_size_per_layer_input=VOCABULARY))
-family("longcat_flash-bmm", "LongCat-Flash", "LongcatFlashForCausalLM", "softmax + bias, top 3 of 6 and 2 identity experts, * 6",
-       dict(MULTI_LATENT, num_layers=1, num_hidden_layers=2, ffn_hidden_size=20, qk_head_dim=12, moe_topk=3, n_routed_experts=6,
-            zero_expert_num=2, expert_ffn_hidden_size=12))
 family("aria-bmm", "Aria", "AriaTextForCausalLM", "top 2 of logits, softmax; shared experts",
        dict(intermediate_size=12, moe_num_experts=6, moe_topk=2, moe_num_shared_experts=2, head_dim=12))
 family("doge-experts", "Doge", "DogeForCausalLM", "product keys, experts of one row",
        dict(intermediate_size=20, is_moe=True, num_experts=16, num_experts_per_tok=3), experts=None, form="embedding")
-family("llama4-experts", "Llama 4", "Llama4ForCausalLM", "sigmoid of the best logit on the input; shared expert",
-       dict(intermediate_size=12, intermediate_size_mlp=20, num_local_experts=4, num_experts_per_tok=1, head_dim=8,
-            moe_layers=[1], no_rope_layers=[1, 0], attention_chunk_size=8), experts=None, form="densebmm")
-family("glm_moe_dsa-bmm", "GLM 5.1", "GlmMoeDsaForCausalLM", "sigmoid + bias, top 3, normalised; sparse attention by an indexer",
-       dict(DEEPSEEK, n_group=1, topk_group=1, index_topk=4, index_n_heads=2, index_head_dim=8,
-            mlp_layer_types=["dense", "sparse"]), length=7)
 family("qwen3_next-bmm", "Qwen3-Next", "Qwen3NextForCausalLM",
        "softmax, top 2, renormalised; gated shared expert; gated delta net",
        dict(linear_conv_kernel_dim=4, linear_key_head_dim=8, linear_value_head_dim=8, linear_num_key_heads=1,
@@ -186,9 +166,6 @@ family("nemotron_h-bmm", "Nemotron-H", "NemotronHForCausalLM", "sigmoid + bias, 
        dict(intermediate_size=20, moe_intermediate_size=12, n_routed_experts=6, num_experts_per_tok=2, head_dim=8,
             n_shared_experts=1, moe_shared_expert_intermediate_size=16, moe_latent_size=16, layers_block_type=["attention", "moe"],
             mamba_num_heads=4, mamba_head_dim=8, ssm_state_size=8, n_groups=1), form="bmm")
-family("minimax-bmm", "MiniMax-Text-01", "MiniMaxForCausalLM", "softmax, top 2, renormalised; lightning attention",
-       dict(intermediate_size=12, num_local_experts=6, num_experts_per_tok=2, head_dim=8, block_size=8,
-            layer_types=["linear_attention", "full_attention"]), length=7)
 family("hy_v3-bmm", "Hunyuan V3", "HYV3ForCausalLM", "sigmoid + bias, top 2, normalised, scaled; shared expert",
        dict(intermediate_size=20, moe_intermediate_size=12, num_experts=6, num_experts_per_tok=2, head_dim=8,
             mlp_layer_types=["dense", "sparse"]))
@@ -208,8 +185,6 @@ family("inkling-bmm", "Inkling", "InklingForCausalLM", "sigmoid + bias, top 2, s
        dict(swa_num_attention_heads=2, swa_num_key_value_heads=1, swa_head_dim=8, head_dim=8, sliding_window_size=4, d_rel=4,
             rel_extent=32, layer_types=["hybrid_sliding", "hybrid"], conv_kernel_size=4, mlp_layer_types=["sparse", "sparse"],
             intermediate_size=20, moe_intermediate_size=12, n_routed_experts=6, num_experts_per_tok=2, n_shared_experts=2))
-family("deepseek_v4-bmm", "DeepSeek-V4", "DeepseekV4ForCausalLM", "token table; sqrt of softplus + bias, top 3, normalised, * 1.5",
-       dict(DEEPSEEK))
 family("mimo_v2_flash-bmm", "MiMo V2 Flash", "MiMoV2FlashForCausalLM", "sigmoid + bias, top 2, normalised",
        dict(intermediate_size=20, moe_intermediate_size=12, n_routed_experts=6, num_experts_per_tok=2, head_dim=8, v_head_dim=8))
 family("bailing_hybrid-bmm", "Bailing hybrid", "BailingHybridForCausalLM", "sigmoid + bias, groups, top 2, normalised",
