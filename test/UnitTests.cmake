@@ -43,6 +43,7 @@ add_executable(emulated-tests
   runtime/device/emulated/BulkCopyTest.cpp
   runtime/device/emulated/CheckTest.cpp
   runtime/device/emulated/ExecutionTest.cpp
+  runtime/device/emulated/InterfaceTest.cpp
   runtime/device/emulated/MatrixTest.cpp
   runtime/device/emulated/RaceTest.cpp
   runtime/device/emulated/StreamTest.cpp)
