@@ -91,6 +91,8 @@ def ONNX_MicrosoftQMoEOp : ONNX_Op<"com.microsoft.QMoE", [Pure]> {
                        ONNX_Optional:$router_weights,
                        ONNX_Optional:$fc1_global_scale,
                        ONNX_Optional:$fc2_global_scale,
+                       ONNX_Optional:$fc1_act_scale,
+                       ONNX_Optional:$fc2_act_scale,
                        DefaultValuedAttr<I64Attr, "1">:$k,
                        DefaultValuedAttr<StrAttr, "\"relu\"">:$activation_type,
                        DefaultValuedAttr<F32Attr, "::llvm::APFloat(1.0f)">:$activation_alpha,
@@ -121,6 +123,10 @@ def ONNX_MicrosoftGroupQueryAttentionOp : ONNX_Op<"com.microsoft.GroupQueryAtten
                        ONNX_Optional:$position_ids,
                        ONNX_Optional:$attention_bias,
                        ONNX_Optional:$head_sink,
+                       ONNX_Optional:$k_scale,
+                       ONNX_Optional:$v_scale,
+                       ONNX_Optional:$q_norm_weight,
+                       ONNX_Optional:$k_norm_weight,
                        I64Attr:$num_heads,
                        I64Attr:$kv_num_heads,
                        OptionalAttr<F32Attr>:$scale,
@@ -128,8 +134,15 @@ def ONNX_MicrosoftGroupQueryAttentionOp : ONNX_Op<"com.microsoft.GroupQueryAtten
                        DefaultValuedAttr<I64Attr, "-1">:$local_window_size,
                        DefaultValuedAttr<I64Attr, "0">:$do_rotary,
                        DefaultValuedAttr<I64Attr, "0">:$rotary_interleaved,
-                       DefaultValuedAttr<I64Attr, "0">:$smooth_softmax);
-  let results = (outs ONNX_Value:$output, ONNX_Optional:$present_key, ONNX_Optional:$present_value);
+                       DefaultValuedAttr<I64Attr, "0">:$smooth_softmax,
+                       DefaultValuedAttr<I64Attr, "0">:$sliding_window_cache,
+                       DefaultValuedAttr<I64Attr, "1">:$causal,
+                       DefaultValuedAttr<I64Attr, "0">:$qk_output,
+                       DefaultValuedAttr<F32Attr, "::llvm::APFloat(1e-6f)">:$qk_norm_epsilon,
+                       DefaultValuedAttr<StrAttr, "\"NONE\"">:$k_quant_type,
+                       DefaultValuedAttr<StrAttr, "\"NONE\"">:$v_quant_type,
+                       OptionalAttr<I64Attr>:$kv_cache_bit_width);
+  let results = (outs ONNX_Value:$output, ONNX_Optional:$present_key, ONNX_Optional:$present_value, ONNX_Optional:$output_qk);
 }
 
 def ONNX_MicrosoftMultiHeadAttentionOp : ONNX_Op<"com.microsoft.MultiHeadAttention", [Pure]> {
@@ -142,11 +155,13 @@ def ONNX_MicrosoftMultiHeadAttentionOp : ONNX_Op<"com.microsoft.MultiHeadAttenti
                        ONNX_Optional:$attention_bias,
                        ONNX_Optional:$past_key,
                        ONNX_Optional:$past_value,
+                       ONNX_Optional:$past_sequence_length,
+                       ONNX_Optional:$cache_indirection,
                        I64Attr:$num_heads,
                        DefaultValuedAttr<F32Attr, "::llvm::APFloat(-10000.0f)">:$mask_filter_value,
                        OptionalAttr<F32Attr>:$scale,
                        DefaultValuedAttr<I64Attr, "0">:$unidirectional);
-  let results = (outs ONNX_Value:$output, ONNX_Optional:$present_key, ONNX_Optional:$present_value);
+  let results = (outs ONNX_Value:$output, ONNX_Optional:$present_key, ONNX_Optional:$present_value, ONNX_Optional:$qk);
 }
 
 def ONNX_MicrosoftRotaryEmbeddingOp : ONNX_Op<"com.microsoft.RotaryEmbedding", [Pure]> {
@@ -196,7 +211,8 @@ def ONNX_MicrosoftMatMulNBitsOp : ONNX_Op<"com.microsoft.MatMulNBits", [Pure]> {
                        I64Attr:$N,
                        DefaultValuedAttr<I64Attr, "4">:$bits,
                        I64Attr:$block_size,
-                       DefaultValuedAttr<I64Attr, "0">:$accuracy_level);
+                       DefaultValuedAttr<I64Attr, "0">:$accuracy_level,
+                       DefaultValuedAttr<I64Attr, "0">:$weight_prepacked);
   let results = (outs ONNX_Value:$Y);
 }
 
@@ -229,6 +245,12 @@ def ONNX_MicrosoftFastGeluOp : ONNX_Op<"com.microsoft.FastGelu", [Pure]> {
   let summary = "`com.microsoft` operator `FastGelu`, signature since version 1";
   let arguments = (ins ONNX_Value:$X,
                        ONNX_Optional:$bias);
+  let results = (outs ONNX_Value:$Y);
+}
+
+def ONNX_MicrosoftGeluOp : ONNX_Op<"com.microsoft.Gelu", [Pure]> {
+  let summary = "`com.microsoft` operator `Gelu`, signature since version 1";
+  let arguments = (ins ONNX_Value:$X);
   let results = (outs ONNX_Value:$Y);
 }
 

@@ -19,8 +19,12 @@ using namespace mlir::onnx;
 #define GET_ATTRDEF_CLASSES
 #include "dialects/onnx/ONNXAttributes.cpp.inc"
 
+#define GET_TYPEDEF_CLASSES
+#include "dialects/onnx/ONNXTypes.cpp.inc"
+
 void ONNXDialect::initialize() {
   registerAttributes();
+  registerTypes();
   registerONNXDialectOperations(this);
 }
 
@@ -28,6 +32,13 @@ void ONNXDialect::registerAttributes() {
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "dialects/onnx/ONNXAttributes.cpp.inc"
+      >();
+}
+
+void ONNXDialect::registerTypes() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/onnx/ONNXTypes.cpp.inc"
       >();
 }
 

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Declares the onnx dialect, `#onnx.dims` and one operation class for each
-// ONNX operator. Nothing here knows about patterns or lowering.
+// Declares the onnx dialect, its types, `#onnx.dims` and one operation class
+// for each ONNX operator. Nothing here knows about patterns or lowering.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,6 +27,9 @@
 
 #define GET_ATTRDEF_CLASSES
 #include "dialects/onnx/ONNXAttributes.h.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/onnx/ONNXTypes.h.inc"
 
 #define GET_OP_CLASSES
 #include "dialects/onnx/ONNXOps.h.inc"

@@ -30,8 +30,10 @@ def ONNX_Dialect : Dialect {
     Lifespan: created by the importer, gone after `convert-onnx-to-linalg`.
   }];
   let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
   let extraClassDeclaration = [{
     void registerAttributes();
+    void registerTypes();
   }];
 }
 
@@ -49,8 +51,35 @@ def ONNX_DimsAttr : AttrDef<ONNX_Dialect, "Dims", [DeclareAttrInterfaceMethods<V
   let assemblyFormat = "`<` $symbols `>`";
 }
 
-def ONNX_Value : AnyTypeOf<[AnyTensor, NoneType], "tensor or none">;
-def ONNX_Optional : AnyTypeOf<[AnyTensor, NoneType], "tensor or none">;
+def ONNX_SequenceType : TypeDef<ONNX_Dialect, "Sequence"> {
+  let mnemonic = "sequence";
+  let summary = "a list of tensors";
+  let description = [{
+    How many there are is not part of the type. `moe-unroll-sequences` replaces a sequence by its tensors where their
+    number follows from the graph.
+
+    Example: `!onnx.sequence<tensor<?x64xf32>>`
+  }];
+  let parameters = (ins "::mlir::Type":$element);
+  let assemblyFormat = "`<` $element `>`";
+}
+
+def ONNX_OptionalType : TypeDef<ONNX_Dialect, "Optional"> {
+  let mnemonic = "optional";
+  let summary = "a tensor or a sequence that may be missing";
+  let description = [{
+    `moe-unroll-sequences` replaces an optional value by what it holds where the graph tells that it holds something.
+
+    Example: `!onnx.optional<tensor<?x64xf32>>`
+  }];
+  let parameters = (ins "::mlir::Type":$element);
+  let assemblyFormat = "`<` $element `>`";
+}
+
+def ONNX_Value : AnyTypeOf<[AnyTensor, ONNX_SequenceType, ONNX_OptionalType, NoneType],
+                           "tensor, sequence, optional value or none">;
+def ONNX_Optional : AnyTypeOf<[AnyTensor, ONNX_SequenceType, ONNX_OptionalType, NoneType],
+                              "tensor, sequence, optional value or none">;
 
 class ONNX_Op<string mnemonic, list<Trait> traits = []> : Op<ONNX_Dialect, mnemonic, traits> {
   let assemblyFormat = "`(` operands `)` attr-dict `:` functional-type(operands, results)";

@@ -4,7 +4,8 @@
 #define DIALECTS_ONNX_ONNXOPS_TD
 
 include "dialects/onnx/ContribOps.td"
-include "dialects/onnx/StandardAToMOps.td"
-include "dialects/onnx/StandardNToZOps.td"
+include "dialects/onnx/StandardAToGOps.td"
+include "dialects/onnx/StandardHToQOps.td"
+include "dialects/onnx/StandardRToZOps.td"
 
 #endif // DIALECTS_ONNX_ONNXOPS_TD

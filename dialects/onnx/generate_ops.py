@@ -16,19 +16,21 @@ import onnx
 from onnx import defs
 
 OPERATORS = """
-Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BitShift BitwiseAnd BitwiseNot
-BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Col2Im Compress Concat ConcatFromSequence Constant ConstantOfShape
-Conv ConvInteger ConvTranspose Cos Cosh CumSum DFT DeformConv DepthToSpace DequantizeLinear Div Dropout Einsum Elu
-Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool
-GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish Hardmax Identity If
-InstanceNormalization IsInf IsNaN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax Loop
-LpNormalization LpPool MatMul MatMulInteger Max MaxPool MaxUnpool Mean MelWeightMatrix Min Mish Mod Mul Neg
-NonMaxSuppression NonZero Not OneHot Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear RMSNormalization RNN
-RandomNormal RandomNormalLike RandomUniform RandomUniformLike Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum
-ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize
-ReverseSequence RoiAlign RotaryEmbedding Round STFT Scan ScatterElements ScatterND Selu SequenceAt Shape Shrink
-Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split SplitToSequence Sqrt Squeeze Sub Sum
-Swish Tan Tanh TensorScatter TfIdfVectorizer ThresholdedRelu Tile TopK Transpose Trilu Unique Unsqueeze Where Xor
+Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BatchNormalization BitCast BitShift
+BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Col2Im Compress Concat ConcatFromSequence
+Constant ConstantOfShape Conv ConvInteger ConvTranspose Cos Cosh CumProd CumSum DFT DeformConv DepthToSpace
+DequantizeLinear Det Div Dropout Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather GatherElements
+GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization
+HardSigmoid HardSwish Hardmax Identity If InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less
+LessOrEqual Log LogSoftmax Loop LpNormalization LpPool MatMul MatMulInteger Max MaxPool MaxUnpool Mean MelWeightMatrix
+Min Mish Mod Mul Neg NonMaxSuppression NonZero Not OneHot Optional OptionalGetElement OptionalHasElement Or PRelu Pad
+Pow QLinearConv QLinearMatMul QuantizeLinear RMSNormalization RNN RandomNormal RandomNormalLike RandomUniform
+RandomUniformLike Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
+ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize ReverseSequence RoiAlign RotaryEmbedding Round STFT Scan
+ScatterElements ScatterND Selu SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength
+Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split SplitToSequence Sqrt
+Squeeze Sub Sum Swish Tan Tanh TensorScatter TfIdfVectorizer ThresholdedRelu Tile TopK Transpose Trilu Unique
+Unsqueeze Where Xor
 """.split()
 
 # Operators of the standard's other domains.
@@ -46,7 +48,7 @@ MICROSOFT = {
     "QMoE": (
         "input router_probs fc1_experts_weights fc1_scales? fc1_experts_bias? fc2_experts_weights fc2_scales? "
         "fc2_experts_bias? fc3_experts_weights? fc3_scales? fc3_experts_bias? fc1_zero_points? fc2_zero_points? "
-        "fc3_zero_points? router_weights? fc1_global_scale? fc2_global_scale?",
+        "fc3_zero_points? router_weights? fc1_global_scale? fc2_global_scale? fc1_act_scale? fc2_act_scale?",
         "output",
         "k:int=1 activation_type:str=relu activation_alpha:float=1.0 activation_beta:float=0.0 swiglu_fusion:int=0 "
         "swiglu_limit:float? normalize_routing_weights:int=0 use_sparse_mixer:int=0 expert_weight_bits:int=4 "
@@ -54,14 +56,16 @@ MICROSOFT = {
     ),
     "GroupQueryAttention": (
         "query key? value? past_key? past_value? seqlens_k total_sequence_length cos_cache? sin_cache? position_ids? "
-        "attention_bias? head_sink?",
-        "output present_key? present_value?",
+        "attention_bias? head_sink? k_scale? v_scale? q_norm_weight? k_norm_weight?",
+        "output present_key? present_value? output_qk?",
         "num_heads:int kv_num_heads:int scale:float? softcap:float=0.0 local_window_size:int=-1 do_rotary:int=0 "
-        "rotary_interleaved:int=0 smooth_softmax:int=0",
+        "rotary_interleaved:int=0 smooth_softmax:int=0 sliding_window_cache:int=0 causal:int=1 qk_output:int=0 "
+        "qk_norm_epsilon:float=1e-6 k_quant_type:str=NONE v_quant_type:str=NONE kv_cache_bit_width:int?",
     ),
     "MultiHeadAttention": (
-        "query key? value? bias? key_padding_mask? attention_bias? past_key? past_value?",
-        "output present_key? present_value?",
+        "query key? value? bias? key_padding_mask? attention_bias? past_key? past_value? past_sequence_length? "
+        "cache_indirection?",
+        "output present_key? present_value? qk?",
         "num_heads:int mask_filter_value:float=-10000.0 scale:float? unidirectional:int=0",
     ),
     "RotaryEmbedding": (
@@ -82,7 +86,7 @@ MICROSOFT = {
     "MatMulNBits": (
         "A B scales zero_points? g_idx? bias?",
         "Y",
-        "K:int N:int bits:int=4 block_size:int accuracy_level:int=0",
+        "K:int N:int bits:int=4 block_size:int accuracy_level:int=0 weight_prepacked:int=0",
     ),
     "GatherBlockQuantized": (
         "data indices scales zero_points?",
@@ -91,6 +95,7 @@ MICROSOFT = {
     ),
     "FusedMatMul": ("A B", "Y", "alpha:float=1.0 transA:int=0 transB:int=0 transBatchA:int=0 transBatchB:int=0"),
     "FastGelu": ("X bias?", "Y", ""),
+    "Gelu": ("X", "Y", ""),
     "BiasGelu": ("A B", "C", ""),
     "QuickGelu": ("X", "Y", "alpha:float=1.702"),
 }
@@ -207,8 +212,9 @@ def main():
         for name, signature in MICROSOFT.items():
             listed(f"Microsoft{name}", f"com.microsoft.{name}", "com.microsoft", signature)
 
-    write("StandardAToMOps", lambda: standards("A", "M"))
-    write("StandardNToZOps", lambda: standards("N", "Z"))
+    write("StandardAToGOps", lambda: standards("A", "G"))
+    write("StandardHToQOps", lambda: standards("H", "Q"))
+    write("StandardRToZOps", lambda: standards("R", "Z"))
     write("ContribOps", others)
 
 

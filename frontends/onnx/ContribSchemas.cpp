@@ -166,6 +166,47 @@ void inferGatherBlockQuantized(InferenceContext &context) {
   setOutput(context, 0, 2, dims);
 }
 
+/// The state is what the next call needs of the input.
+void inferCausalConvolution(InferenceContext &context) {
+  copyInput(context, 0, 0);
+  if (!hasInput(context, 0) || !hasInput(context, 1))
+    return;
+  const TensorShapeProto &input = ::onnx::getInputShape(context, 0);
+  const TensorShapeProto &weight = ::onnx::getInputShape(context, 1);
+  if (input.dim_size() != 3 || weight.dim_size() != 3)
+    return;
+  TensorShapeProto::Dimension length;
+  if (weight.dim(2).has_dim_value())
+    length = makeDim(weight.dim(2).dim_value() - 1);
+  setOutput(context, 1, 0, {input.dim(0), input.dim(1), length});
+}
+
+/// `width` split among `heads`.
+TensorShapeProto::Dimension splitWidth(const TensorShapeProto::Dimension &width,
+                                       int64_t heads) {
+  return width.has_dim_value() && heads > 0 ? makeDim(width.dim_value() / heads)
+                                            : TensorShapeProto::Dimension();
+}
+
+void inferLinearAttention(InferenceContext &context) {
+  if (!hasInput(context, 0) || !hasInput(context, 1) || !hasInput(context, 2))
+    return;
+  const TensorShapeProto &query = ::onnx::getInputShape(context, 0);
+  const TensorShapeProto &key = ::onnx::getInputShape(context, 1);
+  const TensorShapeProto &value = ::onnx::getInputShape(context, 2);
+  if (query.dim_size() != 3 || key.dim_size() != 3 || value.dim_size() != 3)
+    return;
+  int64_t heads = getAttribute(context, "q_num_heads", 1);
+  int64_t groups = getAttribute(context, "kv_num_heads", 1);
+  TensorShapeProto::Dimension keySize = splitWidth(key.dim(2), groups);
+  TensorShapeProto::Dimension valueSize = splitWidth(value.dim(2), groups);
+  TensorShapeProto::Dimension width;
+  if (valueSize.has_dim_value())
+    width = makeDim(valueSize.dim_value() * heads);
+  setOutput(context, 0, 0, {query.dim(0), query.dim(1), width});
+  setOutput(context, 1, 0, {query.dim(0), makeDim(groups), keySize, valueSize});
+}
+
 struct Signature {
   const char *name, *domain;
   /// Names of the operands; a trailing "?" marks optional ones.
@@ -185,16 +226,18 @@ constexpr Signature kSignatures[] = {
      "input router_probs fc1_experts_weights fc1_scales? fc1_experts_bias? "
      "fc2_experts_weights fc2_scales? fc2_experts_bias? fc3_experts_weights? "
      "fc3_scales? fc3_experts_bias? fc1_zero_points? fc2_zero_points? "
-     "fc3_zero_points? router_weights? fc1_global_scale? fc2_global_scale?",
+     "fc3_zero_points? router_weights? fc1_global_scale? fc2_global_scale? "
+     "fc1_act_scale? fc2_act_scale?",
      "output", inferLikeFirst},
     {"GroupQueryAttention", kMicrosoft,
      "query key? value? past_key? past_value? seqlens_k total_sequence_length "
-     "cos_cache? sin_cache? position_ids? attention_bias? head_sink?",
-     "output present_key? present_value?", inferGroupQueryAttention},
+     "cos_cache? sin_cache? position_ids? attention_bias? head_sink? k_scale? "
+     "v_scale? q_norm_weight? k_norm_weight?",
+     "output present_key? present_value? output_qk?", inferGroupQueryAttention},
     {"MultiHeadAttention", kMicrosoft,
      "query key? value? bias? key_padding_mask? attention_bias? past_key? "
-     "past_value?",
-     "output present_key? present_value?", inferMultiHeadAttention},
+     "past_value? past_sequence_length? cache_indirection?",
+     "output present_key? present_value? qk?", inferMultiHeadAttention},
     {"RotaryEmbedding", kMicrosoft, "input position_ids cos_cache sin_cache",
      "output", inferLikeFirst},
     {"SkipSimplifiedLayerNormalization", kMicrosoft, "input skip gamma bias?",
@@ -208,7 +251,12 @@ constexpr Signature kSignatures[] = {
     {"FusedMatMul", kMicrosoft, "A B", "Y", inferFusedMatMul},
     {"FastGelu", kMicrosoft, "X bias?", "Y", inferLikeFirst},
     {"BiasGelu", kMicrosoft, "A B", "C", inferLikeFirst},
+    {"Gelu", kMicrosoft, "X", "Y", inferLikeFirst},
     {"QuickGelu", kMicrosoft, "X", "Y", inferLikeFirst},
+    {"CausalConvWithState", kMicrosoft, "input weight bias? past_state?",
+     "output present_state", inferCausalConvolution},
+    {"LinearAttention", kMicrosoft, "query key value past_state? decay? beta?",
+     "output present_state", inferLinearAttention},
 };
 
 /// Every operand may have any tensor type of its own.

@@ -81,6 +81,17 @@ private:
   std::vector<Scope> scopes;
 };
 
+/// What a type is that no input or output may have.
+StringRef describeType(const ::onnx::TypeProto &type) {
+  if (type.has_sequence_type())
+    return ", got a sequence, whose length is part of the data";
+  if (type.has_optional_type())
+    return ", got an optional value";
+  if (type.tensor_type().elem_type() == ::onnx::TensorProto::STRING)
+    return ", got strings";
+  return "";
+}
+
 Location GraphBuilder::getLocation(const ::onnx::NodeProto &node) {
   std::string name = node.name();
   if (name.empty())
@@ -125,7 +136,7 @@ void GraphBuilder::enterScope(const ::onnx::GraphProto &graph) {
   // only for those that are inputs.
   for (auto *values : {&graph.input(), &graph.value_info(), &graph.output()})
     for (const ::onnx::ValueInfoProto &value : *values)
-      if (Type type = getTensorType(value.type(), context))
+      if (Type type = getValueType(value.type(), context))
         types.try_emplace(value.name(), type);
 }
 
@@ -148,7 +159,8 @@ LogicalResult GraphBuilder::buildMain(const ::onnx::GraphProto &graph,
     if (!isa_and_present<RankedTensorType>(type))
       return emitError(module.getLoc())
              << "expected input '" << input.name()
-             << "' to be a tensor with a rank and a supported element type";
+             << "' to be a tensor with a rank and a supported element type"
+             << describeType(input.type());
     arguments.push_back(input.name());
     inputs.push_back(type);
     inputNames.push_back(builder.getStringAttr(input.name()));
@@ -170,6 +182,10 @@ LogicalResult GraphBuilder::buildMain(const ::onnx::GraphProto &graph,
     if (!value)
       return emitError(module.getLoc())
              << "output '" << output.name() << "' is never computed";
+    if (!isa<RankedTensorType>(value.getType()))
+      return emitError(module.getLoc())
+             << "expected output '" << output.name() << "' to be a tensor"
+             << describeType(output.type());
     outputs.push_back(value);
   }
   func::ReturnOp::create(builder, module.getLoc(), outputs);
@@ -380,13 +396,39 @@ bool isDefault(const ::onnx::AttributeProto &attribute,
   }
 }
 
+/// Whether any version of the operator has `attribute`. What older versions had
+/// has been brought into the newest form by then.
+bool isKnown(const ::onnx::AttributeProto &attribute,
+             const ::onnx::NodeProto &node, const ::onnx::OpSchema *schema,
+             RegisteredOperationName operation) {
+  for (StringAttr name : operation.getAttributeNames())
+    if (name == StringRef(attribute.name()))
+      return true;
+  for (int version = schema ? schema->SinceVersion() : 0; version > 0;) {
+    const ::onnx::OpSchema *older = ::onnx::OpSchemaRegistry::Schema(
+        node.op_type(), version, node.domain());
+    if (!older)
+      return false;
+    if (older->attributes().count(attribute.name()))
+      return true;
+    version = older->SinceVersion() - 1;
+  }
+  return false;
+}
+
 LogicalResult GraphBuilder::addAttributes(const ::onnx::NodeProto &node,
                                           const ::onnx::OpSchema *schema,
                                           OperationState &state) {
   for (const ::onnx::AttributeProto &attribute : node.attribute()) {
     // The type of an optional value is that of the result.
     bool isType = attribute.type() == ::onnx::AttributeProto::TYPE_PROTO;
-    if (attribute.has_g() || isType || isDefault(attribute, schema))
+    if (attribute.has_g() || isType)
+      continue;
+    if (!isKnown(attribute, node, schema, *state.name.getRegisteredInfo()))
+      return emitError(state.location)
+             << "expected an attribute that '" << node.op_type()
+             << "' has, got '" << attribute.name() << "'";
+    if (isDefault(attribute, schema))
       continue;
     FailureOr<Attribute> value = buildAttribute(attribute, state.location);
     if (failed(value))

@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "frontends/onnx/KnownValues.h"
 #include "frontends/onnx/ModelFile.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -19,6 +20,7 @@
 #include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
+using namespace mlir::onnx;
 
 namespace {
 
@@ -55,7 +57,9 @@ public:
     if (!problem.empty())
       return emitError(location) << "shape inference failed: " << problem;
     // Each round supplies what later values may follow from.
-    while (supply(*model.mutable_graph())) {
+    while (supply(*model.mutable_graph()) ||
+           (hasUnknownShapes(model) &&
+            (foldKnownValues(model) || inferRanks(model)))) {
       problem = infer();
       if (!problem.empty())
         return emitError(location)

@@ -118,7 +118,9 @@ private:
     else if (type == "Resize" && opset < 11)
       insertOperand(node, 1, "");
     else if (type == "Scan" && opset < 9)
-      return reject(node, 9);
+      return normalizeScan(node);
+    else if (type == "BatchNormalization" && opset < 14)
+      return normalizeBatchNormalization(node);
     if (opset < 7 && takeAttribute(node, "broadcast") &&
         takeAttribute(node, "axis"))
       return reject(node, 7);
@@ -270,6 +272,54 @@ private:
     describe(following.emplace_back(), "Reshape", {result, shape}, output);
     node.set_input(0, flat);
     node.set_output(0, result);
+  }
+
+  /// Training was what a node with more results did.
+  LogicalResult normalizeBatchNormalization(::onnx::NodeProto &node) {
+    takeAttribute(node, "is_test");
+    std::optional<::onnx::AttributeProto> spatial =
+        takeAttribute(node, "spatial");
+    for (int i = 1; i < node.output_size(); ++i)
+      if (!node.output(i).empty())
+        return reject(node, 14);
+    if (spatial && spatial->i() == 0)
+      return reject(node, 9);
+    while (node.output_size() > 1)
+      node.mutable_output()->RemoveLast();
+    return success();
+  }
+
+  /// The first dimension of all operands was a batch, each entry of which was
+  /// scanned on its own: a Scan over the batch whose body is one.
+  LogicalResult normalizeScan(::onnx::NodeProto &node) {
+    std::optional<::onnx::AttributeProto> directions =
+        takeAttribute(node, "directions");
+    if (node.input_size() < 2 || !node.input(0).empty())
+      return reject(node, 9);
+    node.mutable_input()->DeleteSubrange(0, 1);
+    ::onnx::NodeProto inner = node, outer = node;
+    if (directions) {
+      directions->set_name("scan_input_directions");
+      *inner.add_attribute() = *directions;
+    }
+    outer.clear_attribute();
+    addAttribute(outer, "num_scan_inputs", node.input_size());
+    ::onnx::AttributeProto &attribute = *outer.add_attribute();
+    attribute.set_name("body");
+    attribute.set_type(::onnx::AttributeProto::GRAPH);
+    ::onnx::GraphProto &body = *attribute.mutable_g();
+    body.set_name(node.output(0) + ".batch");
+    for (std::string &name : *inner.mutable_input()) {
+      name = node.output(0) + "." + name;
+      body.add_input()->set_name(name);
+    }
+    for (std::string &name : *inner.mutable_output()) {
+      name += ".entry";
+      body.add_output()->set_name(name);
+    }
+    *body.add_node() = std::move(inner);
+    node = std::move(outer);
+    return success();
   }
 
   /// `Upsample` became `Resize` with other defaults.

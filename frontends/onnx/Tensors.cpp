@@ -114,6 +114,19 @@ RankedTensorType mlir::onnx::getTensorType(const ::onnx::TypeProto &type,
   return RankedTensorType::get(shape, element, encoding);
 }
 
+Type mlir::onnx::getValueType(const ::onnx::TypeProto &type,
+                              MLIRContext *context) {
+  if (type.has_sequence_type()) {
+    Type element = getValueType(type.sequence_type().elem_type(), context);
+    return element ? SequenceType::get(context, element) : Type();
+  }
+  if (type.has_optional_type()) {
+    Type element = getValueType(type.optional_type().elem_type(), context);
+    return element ? OptionalType::get(context, element) : Type();
+  }
+  return getTensorType(type, context);
+}
+
 FailureOr<RankedTensorType>
 mlir::onnx::getTensorType(const ::onnx::TensorProto &tensor,
                           Location location) {

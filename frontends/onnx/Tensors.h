@@ -27,6 +27,9 @@ std::string unpackBits(StringRef packed, unsigned bits, int64_t count);
 RankedTensorType getTensorType(const ::onnx::TypeProto &type,
                                MLIRContext *context);
 
+/// The same for sequences and optional values too.
+Type getValueType(const ::onnx::TypeProto &type, MLIRContext *context);
+
 /// The static type of `tensor`; fails for types that MLIR lacks.
 FailureOr<RankedTensorType> getTensorType(const ::onnx::TensorProto &tensor,
                                           Location location);

@@ -205,26 +205,24 @@ LogicalResult lowerFastGelu(onnx::MicrosoftFastGeluOp op, Lowering &l) {
   return success();
 }
 
+/// x / 2 * (1 + erf(x / sqrt(2)))
+Value buildGelu(TensorBuilder &t, Value x) {
+  Value inner = math::ErfOp::create(t.builder, t.loc,
+                                    t.mul(x, number(t, x, 0.7071067811865476)));
+  return t.mul(t.mul(number(t, x, 0.5), x), t.add(number(t, x, 1.0), inner));
+}
+
 LogicalResult lowerBiasGelu(onnx::MicrosoftBiasGeluOp op, Lowering &l) {
   lowerWide(l, {op.getA(), op.getB()}, op.getC(),
             [](TensorBuilder &t, ValueRange v) {
-              Value x = t.add(v[0], v[1]);
-              Value inner = math::ErfOp::create(
-                  t.builder, t.loc, t.mul(x, number(t, x, 0.7071067811865476)));
-              return t.mul(t.mul(number(t, x, 0.5), x),
-                           t.add(number(t, x, 1.0), inner));
+              return buildGelu(t, t.add(v[0], v[1]));
             });
   return success();
 }
 
-/// Nothing is dropped when a model runs.
-LogicalResult lowerDropout(onnx::DropoutOp op, Lowering &l) {
-  TensorBuilder &t = l.tensors;
-  Value data = l.get(op.getData());
-  l.set(op.getOutput(), data);
-  if (Lowering::has(op.getMask()))
-    l.set(op.getMask(),
-          t.fill(t.constant(t.builder.getI1Type(), 1), t.sizes(data)));
+LogicalResult lowerMicrosoftGelu(onnx::MicrosoftGeluOp op, Lowering &l) {
+  lowerWide(l, op.getX(), op.getY(),
+            [](TensorBuilder &t, ValueRange v) { return buildGelu(t, v[0]); });
   return success();
 }
 
@@ -317,7 +315,7 @@ void moe::addActivationLowerings(LoweringTable &table) {
   table.add(lowerShrink);
   table.add(lowerFastGelu);
   table.add(lowerBiasGelu);
-  table.add(lowerDropout);
+  table.add(lowerMicrosoftGelu);
   table.add(lowerBitwiseNot);
   table.add(lowerBitShift);
   table.add(lowerBitwise<onnx::BitwiseAndOp, arith::AndIOp>);

@@ -171,6 +171,10 @@ LogicalResult lowerMultiHeadAttention(onnx::MicrosoftMultiHeadAttentionOp op,
   TensorBuilder &t = l.tensors;
   Value query = l.get(op.getQuery()), key = l.get(op.getKey()),
         value = l.get(op.getValue());
+  if (Lowering::has(op.getPastSequenceLength()) ||
+      Lowering::has(op.getCacheIndirection()) || Lowering::has(op.getQk()))
+    return l.error() << "expected no 'past_sequence_length', "
+                        "'cache_indirection' and 'qk', which are not supported";
   if (!key || !value || Lowering::getType(query).getRank() != 3)
     return l.error() << "expected a query of rank 3 and separate keys and "
                         "values";

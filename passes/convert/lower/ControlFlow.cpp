@@ -20,11 +20,15 @@ Value extractOnly(TensorBuilder &t, Value tensor) {
   return t.extract(tensor, SmallVector<Value>(rank, t.index(0)));
 }
 
-SmallVector<Value> retypeAll(TensorBuilder &t, ValueRange values,
-                             TypeRange types) {
+FailureOr<SmallVector<Value>> retypeAll(Lowering &l, ValueRange values,
+                                        TypeRange types) {
   SmallVector<Value> result;
-  for (auto [value, type] : llvm::zip_equal(values, types))
-    result.push_back(t.retype(value, cast<RankedTensorType>(type)));
+  for (auto [value, type] : llvm::zip_equal(values, types)) {
+    if (!areCompatible(value.getType(), type))
+      return l.error() << "expected a value of type " << type << ", got "
+                       << value.getType();
+    result.push_back(l.tensors.retype(value, cast<RankedTensorType>(type)));
+  }
   return result;
 }
 
@@ -43,8 +47,10 @@ LogicalResult lowerBranch(onnx::IfOp op, Lowering &l, Region &branch,
   if (values->size() != types.size())
     return l.error() << "expected branches with " << types.size()
                      << " results, got " << values->size();
-  scf::YieldOp::create(builder, l.tensors.loc,
-                       retypeAll(l.tensors, *values, types));
+  FailureOr<SmallVector<Value>> typed = retypeAll(l, *values, types);
+  if (failed(typed))
+    return failure();
+  scf::YieldOp::create(builder, l.tensors.loc, *typed);
   return success();
 }
 
@@ -92,6 +98,49 @@ Value readSlice(TensorBuilder &t, Value tensor, int64_t axis, Value position) {
       tensor, offsets, sizes, strides);
 }
 
+/// `old` with `slice` appended along the first dimension. The first turn finds
+/// nothing in `old`, whose other extents do not count then.
+Value appendSlice(TensorBuilder &t, Value old, Value slice, Value turn) {
+  Sizes sizes = t.sizes(old), part = t.sizes(slice), full = part;
+  full.insert(full.begin(), t.addSizes(sizes[0], t.builder.getIndexAttr(1)));
+  Value isFirst = t.compare(arith::CmpIPredicate::eq, arith::CmpFPredicate::OEQ,
+                            turn, t.index(0));
+  Sizes expected;
+  for (auto [own, next] : llvm::zip_equal(ArrayRef(sizes).drop_front(), part))
+    expected.push_back(
+        own == next
+            ? own
+            : OpFoldResult(t.select(isFirst, t.index(next), t.index(own))));
+  for (auto [own, next] : llvm::zip_equal(expected, part))
+    t.checkEqual(own, next, "expected slices of equal shape in each turn");
+  Sizes offsets(full.size(), t.builder.getIndexAttr(0));
+  Sizes strides(full.size(), t.builder.getIndexAttr(1));
+  Type element = cast<RankedTensorType>(old.getType()).getElementType();
+  Value grown = tensor::InsertSliceOp::create(
+      t.builder, t.loc, old, t.empty(full, element), offsets, sizes, strides);
+  offsets[0] = sizes[0];
+  Sizes one = full;
+  one[0] = t.builder.getIndexAttr(1);
+  return tensor::InsertSliceOp::create(t.builder, t.loc, slice, grown, offsets,
+                                       one, strides);
+}
+
+/// What a result that `appendSlice` grows starts with: no slice.
+Value startSlices(TensorBuilder &t, RankedTensorType part) {
+  SmallVector<int64_t> extents = {0};
+  for (int64_t extent : part.getShape())
+    extents.push_back(ShapedType::isDynamic(extent) ? 0 : extent);
+  return t.empty(getAsIndexOpFoldResult(t.builder.getContext(), extents),
+                 part.getElementType());
+}
+
+/// The type of such a result.
+RankedTensorType getGrownType(RankedTensorType part) {
+  SmallVector<int64_t> shape(part.getShape());
+  shape.insert(shape.begin(), ShapedType::kDynamic);
+  return RankedTensorType::get(shape, part.getElementType());
+}
+
 Value writeSlice(TensorBuilder &t, Value slice, Value tensor, int64_t axis,
                  Value position) {
   int64_t rank = cast<RankedTensorType>(tensor.getType()).getRank();
@@ -126,18 +175,21 @@ LogicalResult lowerCounted(Operation *op, Lowering &l, Block &body,
   for (auto [i, output] : llvm::enumerate(outputs)) {
     RankedTensorType part =
         Lowering::getType(yield->getOperand(skipped + stateCount + i));
+    auto plain = cast<RankedTensorType>(getPlainType(part));
     if (!part.hasStaticShape() || output.axis > part.getRank())
       return l.error() << "expected results of static shape in each turn, got "
                        << part;
     Sizes sizes = getAsIndexOpFoldResult(op->getContext(), part.getShape());
     sizes.insert(sizes.begin() + output.axis, count);
-    initial.push_back(t.empty(
-        sizes, cast<RankedTensorType>(getPlainType(part)).getElementType()));
+    initial.push_back(t.empty(sizes, plain.getElementType()));
   }
+  FailureOr<SmallVector<Value>> typed = retypeAll(l, initial, types);
+  if (failed(typed))
+    return failure();
   OpBuilder::InsertionGuard guard(t.builder);
   Value turns = t.index(count);
   auto loop = scf::ForOp::create(t.builder, t.loc, t.index(0), turns,
-                                 t.index(1), retypeAll(t, initial, types));
+                                 t.index(1), *typed);
   if (types.empty())
     loop.getBody()->getTerminator()->erase();
   t.builder.setInsertionPointToStart(loop.getBody());
@@ -149,15 +201,20 @@ LogicalResult lowerCounted(Operation *op, Lowering &l, Block &body,
     return failure();
   SmallVector<Value> next(ArrayRef(*values).slice(skipped, stateCount));
   for (auto [i, output] : llvm::enumerate(outputs)) {
+    Value slice = (*values)[skipped + stateCount + i];
+    Value gathered = carried[stateCount + i];
     Value position =
         output.backwards ? t.sub(t.sub(turns, t.index(1)), turn) : turn;
-    next.push_back(writeSlice(t, (*values)[skipped + stateCount + i],
-                              carried[stateCount + i], output.axis, position));
+    next.push_back(writeSlice(t, slice, gathered, output.axis, position));
   }
-  scf::YieldOp::create(t.builder, t.loc, retypeAll(t, next, types));
+  typed = retypeAll(l, next, types);
+  if (failed(typed))
+    return failure();
+  scf::YieldOp::create(t.builder, t.loc, *typed);
+  t.builder.setInsertionPointAfter(loop);
   for (auto [result, lowered] :
        llvm::zip_equal(op->getResults(), loop.getResults()))
-    l.mapping.map(result, lowered);
+    l.set(result, lowered);
   return success();
 }
 
@@ -249,19 +306,15 @@ LogicalResult lowerConditional(onnx::LoopOp op, Lowering &l) {
   for (Value slice :
        body.getTerminator()->getOperands().drop_front(1 + stateCount)) {
     auto part = cast<RankedTensorType>(getPlainType(slice.getType()));
-    if (!part.hasStaticShape())
-      return l.error() << "expected results of static shape in each turn, got "
-                       << part;
-    SmallVector<int64_t> shape(part.getShape());
-    shape.insert(shape.begin(), ShapedType::kDynamic);
-    types.push_back(RankedTensorType::get(shape, part.getElementType()));
-    Sizes none = getAsIndexOpFoldResult(op->getContext(), part.getShape());
-    none.insert(none.begin(), t.builder.getIndexAttr(0));
-    initial.push_back(t.empty(none, part.getElementType()));
+    types.push_back(getGrownType(part));
+    initial.push_back(startSlices(t, part));
   }
   SmallVector<Type> carried = {index, i1};
   carried.append(types.begin(), types.end());
-  initial = retypeAll(t, initial, types);
+  FailureOr<SmallVector<Value>> typed = retypeAll(l, initial, types);
+  if (failed(typed))
+    return failure();
+  initial = *typed;
   Value holds = Lowering::has(op.getCond())
                     ? extractOnly(t, l.get(op.getCond()))
                     : t.constant(i1, 1);
@@ -295,9 +348,11 @@ LogicalResult lowerConditional(onnx::LoopOp op, Lowering &l) {
     return failure();
   SmallVector<Value> next(ArrayRef(*values).drop_front());
   for (unsigned i = stateCount; i < next.size(); ++i)
-    next[i] =
-        t.concat({after->getArgument(i + 2), t.insertUnit(next[i], 0)}, 0);
-  next = retypeAll(t, next, types);
+    next[i] = appendSlice(t, after->getArgument(i + 2), next[i], turn);
+  typed = retypeAll(l, next, types);
+  if (failed(typed))
+    return failure();
+  next = *typed;
   next.insert(next.begin(),
               {t.add(turn, t.index(1)), extractOnly(t, values->front())});
   scf::YieldOp::create(t.builder, t.loc, next);
@@ -319,9 +374,14 @@ LogicalResult lowerLoop(onnx::LoopOp op, Lowering &l) {
                      << " arguments and " << op->getNumResults() + 1
                      << " results, got " << body.getNumArguments() << " and "
                      << yield->getNumOperands();
-  bool isCounted = Lowering::has(op.getM()) &&
-                   alwaysHolds(op.getCond(), Value()) &&
-                   alwaysHolds(yield->getOperand(0), body.getArgument(1));
+  bool isCounted =
+      Lowering::has(op.getM()) && alwaysHolds(op.getCond(), Value()) &&
+      alwaysHolds(yield->getOperand(0), body.getArgument(1)) &&
+      llvm::all_of(yield->getOperands().drop_front(1 + stateCount),
+                   [](Value slice) {
+                     auto type = dyn_cast<RankedTensorType>(slice.getType());
+                     return type && type.hasStaticShape();
+                   });
   if (!isCounted)
     return lowerConditional(op, l);
   FailureOr<Sizes> count = l.getElements(op.getM(), 1);

@@ -33,6 +33,7 @@ const LoweringTable &getTable() {
     addControlFlowLowerings(result);
     addContractionLowerings(result);
     addNormalizationLowerings(result);
+    addBatchNormalizationLowerings(result);
     addAttentionLowerings(result);
     addConvolutionLowerings(result);
     addPoolingLowerings(result);
@@ -51,6 +52,8 @@ const LoweringTable &getTable() {
     addOptimizerLowerings(result);
     addMatMulNBitsLowering(result);
     addSelectionLowerings(result);
+    addCumulativeLowerings(result);
+    addDeterminantLowering(result);
     addGatherScatterLowerings(result);
     return result;
   }();
@@ -170,7 +173,8 @@ LogicalResult moe::lowerOperation(Operation *op, OpBuilder &builder,
     return success();
   if (isONNX(op)) {
     Lowering lowering(builder, op, mapping);
-    return (*getTable().lookup(op))(op, lowering);
+    LogicalResult result = (*getTable().lookup(op))(op, lowering);
+    return failure(failed(result) || lowering.hasFailed());
   }
   // Operations of other dialects stay, on plain types.
   Operation *copy = builder.clone(*op, mapping);

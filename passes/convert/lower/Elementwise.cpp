@@ -215,6 +215,36 @@ template <typename Op> LogicalResult lowerConversion(Op op, Lowering &l) {
   return success();
 }
 
+LogicalResult lowerBitCast(onnx::BitCastOp op, Lowering &l) {
+  Type source = Lowering::getType(op.getInput()).getElementType();
+  Type target = Lowering::getType(op.getOutput()).getElementType();
+  // A boolean takes a byte.
+  auto getWidth = [](Type type) {
+    return std::max(8u, type.getIntOrFloatBitWidth());
+  };
+  Type stored = getStoredType(target);
+  if (getWidth(source) != getWidth(target) ||
+      getWidth(getStoredType(source)) != getWidth(stored))
+    return l.error() << "expected types of equal width, got " << source
+                     << " and " << target;
+  l.set(op.getOutput(),
+        l.tensors.map(l.get(op.getInput()), stored,
+                      [&](TensorBuilder &t, ValueRange v) -> Value {
+                        Type own = v[0].getType();
+                        if (own == stored)
+                          return v[0];
+                        if (own.isInteger(1))
+                          return t.convert(v[0], stored, /*fromUnsigned=*/true);
+                        if (stored.isInteger(1))
+                          return t.compare(arith::CmpIPredicate::ne,
+                                           arith::CmpFPredicate::UNE, v[0],
+                                           t.constant(own, 0));
+                        return arith::BitcastOp::create(t.builder, t.loc,
+                                                        stored, v[0]);
+                      }));
+  return success();
+}
+
 LogicalResult lowerNot(onnx::NotOp op, Lowering &l) {
   return lowerUnary(op, l, [](TensorBuilder &t, Value x) -> Value {
     return arith::XOrIOp::create(t.builder, t.loc, x,
@@ -372,6 +402,7 @@ void moe::addElementwiseLowerings(LoweringTable &table) {
   table.add(lowerClip);
   table.add(lowerConversion<onnx::CastOp>);
   table.add(lowerConversion<onnx::CastLikeOp>);
+  table.add(lowerBitCast);
   table.add(lowerNot);
   table.add(lowerNeg);
   table.add(lowerAbs);

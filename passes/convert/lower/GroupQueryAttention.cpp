@@ -14,6 +14,7 @@
 
 #include "passes/convert/lower/Attention.h"
 
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
@@ -28,8 +29,13 @@ public:
       : op(op), l(l), t(l.tensors) {}
 
   LogicalResult build() {
-    if (failed(readOperands()) || failed(readLengths()))
+    if (failed(checkSupported()) || failed(readOperands()) ||
+        failed(readLengths()))
       return failure();
+    if (Value weight = l.get(op.getQNormWeight()))
+      query = normalizeHeads(query, weight);
+    if (Value weight = l.get(op.getKNormWeight()))
+      key = normalizeHeads(key, weight);
     FailureOr<double> scale = getScale(l, op.getScale(), query);
     if (failed(scale))
       return failure();
@@ -58,6 +64,48 @@ public:
   }
 
 private:
+  /// What the operator has and the compiler has not.
+  LogicalResult checkSupported() {
+    for (Value scale : {op.getKScale(), op.getVScale()})
+      if (Lowering::has(scale))
+        return l.error() << "expected no 'k_scale' and 'v_scale': quantised "
+                            "caches of keys and values are not supported";
+    if (op.getKQuantType() != "NONE" || op.getVQuantType() != "NONE")
+      return l.error()
+             << "expected 'k_quant_type' and 'v_quant_type' NONE, got "
+             << op.getKQuantType() << " and " << op.getVQuantType();
+    if (Lowering::has(op.getOutputQk()) || op.getQkOutput() != 0)
+      return l.error() << "expected no result 'output_qk', which is not "
+                          "supported";
+    if (Lowering::has(op.getKey()) != Lowering::has(op.getValue()))
+      return l.error() << "expected both or neither of 'key' and 'value'";
+    if (!op.getCausal() && static_cast<int64_t>(op.getLocalWindowSize()) > 0)
+      return l.error() << "expected no 'local_window_size' without 'causal'";
+    return success();
+  }
+
+  /// Each head divided by its root mean square, times `weight`.
+  Value normalizeHeads(Value heads, Value weight) {
+    Type element = Lowering::getType(heads).getElementType();
+    Type wide = getAccumulator(element);
+    double epsilon = op.getQkNormEpsilon().convertToDouble();
+    Value squares = t.map(heads, wide, [&](TensorBuilder &inner, ValueRange v) {
+      Value x = inner.convert(v[0], wide);
+      return inner.mul(x, x);
+    });
+    Value sum = t.reduce(squares, 3, Reduction::Sum, /*keep=*/true);
+    Value count = t.convert(t.index(t.size(heads, 3)), wide);
+    return t.map(
+        {heads, sum, weight}, element, [&](TensorBuilder &inner, ValueRange v) {
+          Value mean =
+              inner.add(inner.div(v[1], count), inner.constant(wide, epsilon));
+          Value root = math::SqrtOp::create(inner.builder, inner.loc, mean);
+          Value x = inner.div(inner.convert(v[0], wide), root);
+          return inner.convert(inner.mul(x, inner.convert(v[2], wide)),
+                               element);
+        });
+  }
+
   LogicalResult readOperands() {
     Value packed = l.get(op.getQuery());
     int64_t heads = op.getNumHeads(), groups = op.getKvNumHeads();
@@ -165,7 +213,7 @@ private:
       past = t.retype(past, RankedTensorType::get(shape, element));
       Value capacity = t.index(t.size(past, 2));
       // A cache of the window only is a ring once it is full.
-      if (op->hasAttr("sliding_window_cache"))
+      if (op.getSlidingWindowCache())
         t.check(compareIndex(t, arith::CmpIPredicate::sle, total, capacity),
                 "a sequence longer than the sliding-window cache is not "
                 "supported");
@@ -211,8 +259,10 @@ private:
               inner.add(inner.extract(pastCounts, position[0]), position[2]);
           Value count = inner.extract(keyCounts, position[0]);
           SmallVector<Value> conditions = {
-              compareIndex(inner, CmpIPredicate::sle, key, own),
               compareIndex(inner, CmpIPredicate::slt, key, count)};
+          if (op.getCausal())
+            conditions.push_back(
+                compareIndex(inner, CmpIPredicate::sle, key, own));
           if (window > 0)
             conditions.push_back(
                 compareIndex(inner, CmpIPredicate::sgt, key,

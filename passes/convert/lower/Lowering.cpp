@@ -24,6 +24,13 @@ Type moe::getPlainType(Type type) {
                                getStoredType(tensor.getElementType()));
 }
 
+bool moe::areCompatible(Type a, Type b) {
+  auto left = dyn_cast<RankedTensorType>(getPlainType(a));
+  auto right = dyn_cast<RankedTensorType>(getPlainType(b));
+  return left && right && left.getElementType() == right.getElementType() &&
+         succeeded(verifyCompatibleShape(left, right));
+}
+
 Value Lowering::get(Value value) const {
   return has(value) ? mapping.lookupOrNull(value) : Value();
 }
@@ -32,6 +39,19 @@ void Lowering::set(Value result, Value lowered) {
   if (!has(result))
     return;
   auto type = cast<RankedTensorType>(getPlainType(result.getType()));
+  if (!areCompatible(type, lowered.getType())) {
+    if (!isWrong)
+      error() << "expected a result of type " << result.getType() << ", got "
+              << lowered.getType();
+    isWrong = true;
+    // Something of the right type, so that the rest can be looked at.
+    SmallVector<int64_t> shape =
+        llvm::map_to_vector(type.getShape(), [](int64_t extent) {
+          return ShapedType::isDynamic(extent) ? 0 : extent;
+        });
+    lowered = tensors.empty(getAsIndexOpFoldResult(op->getContext(), shape),
+                            type.getElementType());
+  }
   // What a file states about shapes may be wrong; a cast must not be.
   for (auto [i, extent] : llvm::zip(
            llvm::seq<int64_t>(0, getType(lowered).getRank()), type.getShape()))

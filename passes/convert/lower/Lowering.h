@@ -29,6 +29,9 @@ namespace mlir::moe {
 /// The type without symbols and signs.
 Type getPlainType(Type type);
 
+/// Whether tensors of the two types may have the same shape and elements.
+bool areCompatible(Type a, Type b);
+
 class Lowering {
 public:
   Lowering(OpBuilder &builder, Operation *op, IRMapping &mapping)
@@ -40,8 +43,11 @@ public:
   static bool has(Value value) {
     return value && !isa<NoneType>(value.getType());
   }
-  /// States a result; does nothing for one that is left out.
+  /// States a result; does nothing for one that is left out. A shape that
+  /// contradicts the type of the result is an error of the operation.
   void set(Value result, Value lowered);
+  /// Whether a result did not fit.
+  bool hasFailed() const { return isWrong; }
 
   static RankedTensorType getType(Value value) {
     return cast<RankedTensorType>(value.getType());
@@ -82,6 +88,7 @@ private:
   std::optional<Sizes> foldElements(Value value, unsigned depth);
 
   Operation *op;
+  bool isWrong = false;
 };
 
 /// Lowers one operation, of any dialect.
@@ -116,7 +123,10 @@ void addElementwiseLowerings(LoweringTable &table);
 void addReductionLowerings(LoweringTable &table);
 void addShapeLowerings(LoweringTable &table);
 void addDataMovementLowerings(LoweringTable &table);
+void addBatchNormalizationLowerings(LoweringTable &table);
 void addControlFlowLowerings(LoweringTable &table);
+void addCumulativeLowerings(LoweringTable &table);
+void addDeterminantLowering(LoweringTable &table);
 void addContractionLowerings(LoweringTable &table);
 void addEinsumLowering(LoweringTable &table);
 void addNormalizationLowerings(LoweringTable &table);

@@ -29,6 +29,10 @@ public:
         rows < 1 || columns < 1)
       return l.error() << "expected 'bits' 2, 4 or 8 and positive sizes, got "
                        << bits;
+    if (op.getWeightPrepacked())
+      return l.error() << "expected 'weight_prepacked' 0, got "
+                       << static_cast<int64_t>(op.getWeightPrepacked())
+                       << "; export the model with plain weights";
     blocks = (rows + blockSize - 1) / blockSize;
     int64_t blockBytes = blockSize * bits / 8;
     packed = asTable(op.getB(), {columns, blocks, blockBytes});

@@ -57,15 +57,21 @@ Value draw(TensorBuilder &b, Value place, int64_t stream, uint64_t seed) {
   return b.mul(b.convert(top, f32), b.constant(f32, 1.0 / (1 << 24)));
 }
 
+/// The number of the element at `at`.
+Value getPlace(TensorBuilder &b, ValueRange at, ArrayRef<OpFoldResult> sizes) {
+  Value place = b.index(0);
+  for (auto [index, size] : llvm::zip_equal(at, sizes))
+    place = b.add(b.mul(place, b.index(size)), index);
+  return place;
+}
+
 void setRandom(Lowering &l, Value result, ArrayRef<OpFoldResult> sizes,
                uint64_t seed, Distribution distribution) {
   TensorBuilder &t = l.tensors;
   Type element = Lowering::getType(result).getElementType();
   l.set(result,
         t.generate(sizes, element, [&](TensorBuilder &b, ValueRange at) {
-          Value place = b.index(0);
-          for (auto [index, size] : llvm::zip_equal(at, sizes))
-            place = b.add(b.mul(place, b.index(size)), index);
+          Value place = getPlace(b, at, sizes);
           auto source = [&](int64_t stream) {
             return draw(b, place, stream, seed);
           };
@@ -144,9 +150,56 @@ LogicalResult lowerRandomNormalLike(onnx::RandomNormalLikeOp op, Lowering &l) {
   return success();
 }
 
+/// In training, an element is zero with probability `ratio`, and the others
+/// grow so that the expectation stays. Else nothing is dropped.
+LogicalResult lowerDropout(onnx::DropoutOp op, Lowering &l) {
+  TensorBuilder &t = l.tensors;
+  Value data = l.get(op.getData());
+  Sizes sizes = t.sizes(data);
+  Type i1 = t.builder.getI1Type(), f32 = t.builder.getF32Type();
+  bool mayTrain = Lowering::has(op.getTrainingMode()) &&
+                  Lowering::getConstantNumber(op.getTrainingMode()) != 0.0;
+  if (!mayTrain) {
+    l.set(op.getOutput(), data);
+    if (Lowering::has(op.getMask()))
+      l.set(op.getMask(), t.fill(t.constant(i1, 1), sizes));
+    return success();
+  }
+  auto readOnly = [&](Value original) {
+    Value tensor = l.get(original);
+    return t.extract(
+        tensor,
+        SmallVector<Value>(Lowering::getType(tensor).getRank(), t.index(0)));
+  };
+  Value trains = readOnly(op.getTrainingMode());
+  Value ratio = Lowering::has(op.getRatio())
+                    ? t.convert(readOnly(op.getRatio()), f32)
+                    : t.constant(f32, 0.5);
+  ratio = t.select(trains, ratio, t.constant(f32, 0));
+  uint64_t seed = op.getSeed() ? static_cast<uint64_t>(*op.getSeed())
+                               : getSeed(op, std::nullopt);
+  Value mask = t.generate(sizes, i1, [&](TensorBuilder &b, ValueRange at) {
+    Value number = draw(b, getPlace(b, at, sizes), 0, seed);
+    return b.compare(arith::CmpIPredicate::sge, arith::CmpFPredicate::OGE,
+                     number, ratio);
+  });
+  Type element = Lowering::getType(data).getElementType();
+  l.set(op.getMask(), mask);
+  l.set(op.getOutput(),
+        t.map({data, mask}, element, [&](TensorBuilder &b, ValueRange v) {
+          Value rest = b.sub(b.constant(f32, 1), ratio);
+          Value kept = b.div(b.convert(v[0], getAccumulator(element)),
+                             b.convert(rest, getAccumulator(element)));
+          return b.select(v[1], b.convert(kept, element),
+                          b.constant(element, 0));
+        }));
+  return success();
+}
+
 } // namespace
 
 void moe::addRandomLowerings(LoweringTable &table) {
+  table.add(lowerDropout);
   table.add(lowerRandomUniform);
   table.add(lowerRandomNormal);
   table.add(lowerRandomUniformLike);

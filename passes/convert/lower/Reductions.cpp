@@ -45,16 +45,9 @@ SmallVector<int64_t> getKnown(ArrayRef<OpFoldResult> axes) {
 Value reduceAt(TensorBuilder &t, Value tensor, OpFoldResult axis,
                Reduction kind, bool isUnsigned) {
   Sizes sizes = t.sizes(tensor);
-  OpFoldResult one = t.builder.getIndexAttr(1), before = one, behind = one;
-  for (auto [dim, size] : llvm::enumerate(sizes)) {
-    before = t.mulSizes(
-        before, selectIf(t, dim, axis, arith::CmpIPredicate::slt, size, one));
-    behind = t.mulSizes(
-        behind, selectIf(t, dim, axis, arith::CmpIPredicate::sgt, size, one));
-  }
-  Value view = t.reshape(tensor, {before, selectAt(t, sizes, axis), behind});
+  Value view = t.reshape(tensor, splitAt(t, sizes, axis));
   Value reduced = t.reduce(view, 1, kind, /*keep=*/true, isUnsigned);
-  replaceAt(t, sizes, axis, one);
+  replaceAt(t, sizes, axis, t.builder.getIndexAttr(1));
   return t.reshape(reduced, sizes);
 }
 

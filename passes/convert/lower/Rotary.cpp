@@ -153,6 +153,9 @@ LogicalResult lowerMicrosoftRotaryEmbedding(onnx::MicrosoftRotaryEmbeddingOp op,
   if (!op.getScale().isExactlyValue(1.0))
     return l.error() << "expected 'scale' 1, got "
                      << op.getScale().convertToDouble();
+  if (op.getIsPackedBatching())
+    return l.error() << "expected 'is_packed_batching' 0, got "
+                     << static_cast<int64_t>(op.getIsPackedBatching());
   Rotation rotation = {l.get(op.getCosCache()), l.get(op.getSinCache()),
                        static_cast<int64_t>(op.getRotaryEmbeddingDim()),
                        op.getInterleaved() != 0, 0};

@@ -74,6 +74,18 @@ OpFoldResult moe::selectAt(TensorBuilder &t, ArrayRef<OpFoldResult> sizes,
   return result;
 }
 
+Sizes moe::splitAt(TensorBuilder &t, ArrayRef<OpFoldResult> sizes,
+                   OpFoldResult axis) {
+  OpFoldResult one = t.builder.getIndexAttr(1), before = one, behind = one;
+  for (auto [dim, size] : llvm::enumerate(sizes)) {
+    before = t.mulSizes(
+        before, selectIf(t, dim, axis, arith::CmpIPredicate::slt, size, one));
+    behind = t.mulSizes(
+        behind, selectIf(t, dim, axis, arith::CmpIPredicate::sgt, size, one));
+  }
+  return {before, selectAt(t, sizes, axis), behind};
+}
+
 void moe::replaceAt(TensorBuilder &t, Sizes &sizes, OpFoldResult axis,
                     OpFoldResult size) {
   for (auto [dim, own] : llvm::enumerate(sizes))

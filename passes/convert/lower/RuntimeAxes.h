@@ -39,6 +39,10 @@ Sizes dropAxes(TensorBuilder &t, ArrayRef<OpFoldResult> sizes,
 Sizes insertAxes(TensorBuilder &t, ArrayRef<OpFoldResult> sizes,
                  ArrayRef<OpFoldResult> axes, int64_t rank);
 
+/// The extents before `axis`, at it and behind it, as three.
+Sizes splitAt(TensorBuilder &t, ArrayRef<OpFoldResult> sizes,
+              OpFoldResult axis);
+
 /// Sets `sizes[axis]` to `size`.
 void replaceAt(TensorBuilder &t, Sizes &sizes, OpFoldResult axis,
                OpFoldResult size);

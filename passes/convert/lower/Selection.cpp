@@ -199,52 +199,6 @@ LogicalResult lowerCompress(onnx::CompressOp op, Lowering &l) {
   return success();
 }
 
-LogicalResult lowerCumSum(onnx::CumSumOp op, Lowering &l) {
-  TensorBuilder &t = l.tensors;
-  Value input = l.get(op.getX());
-  FailureOr<SmallVector<int64_t>> axes = l.getConstants(op.getAxis(), "'axis'");
-  if (failed(axes))
-    return failure();
-  if (axes->size() != 1)
-    return l.error() << "expected one axis, got " << axes->size();
-  FailureOr<int64_t> axis =
-      l.getAxis(axes->front(), Lowering::getType(input).getRank());
-  if (failed(axis))
-    return failure();
-  Type element = getElement(input), wide = getAccumulator(element);
-  Sizes extents = t.sizes(input);
-  OpFoldResult length = extents[*axis];
-  Value last = t.sub(t.index(length), t.index(1));
-  Value zero = t.constant(wide, 0);
-  Sizes others = extents;
-  others.erase(others.begin() + *axis);
-  Value result =
-      buildLoops(
-          t, others, t.empty(extents, element),
-          [&](TensorBuilder &line, ValueRange position, ValueRange carried) {
-            SmallVector<Value> sums = buildLoops(
-                line, {length}, {carried[0], zero},
-                [&](TensorBuilder &inner, ValueRange step,
-                    ValueRange state) -> SmallVector<Value> {
-                  SmallVector<Value> place(position);
-                  place.insert(place.begin() + *axis,
-                               op.getReverse() ? inner.sub(last, step[0])
-                                               : step[0]);
-                  Value next = inner.convert(inner.extract(input, place), wide);
-                  Value sum = inner.add(state[1], next);
-                  Value written = inner.convert(
-                      op.getExclusive() ? state[1] : sum, element);
-                  return {tensor::InsertOp::create(inner.builder, inner.loc,
-                                                   written, state[0], place),
-                          sum};
-                });
-            return SmallVector<Value>{sums.front()};
-          })
-          .front();
-  l.set(op.getY(), result);
-  return success();
-}
-
 LogicalResult lowerOneHot(onnx::OneHotOp op, Lowering &l) {
   TensorBuilder &t = l.tensors;
   Value indices = l.get(op.getIndices()), values = l.get(op.getValues());
@@ -322,7 +276,6 @@ void moe::addSelectionLowerings(LoweringTable &table) {
   table.add(lowerHardmax);
   table.add(lowerNonZero);
   table.add(lowerCompress);
-  table.add(lowerCumSum);
   table.add(lowerOneHot);
   table.add(lowerTrilu);
   addTopKLowering(table);

@@ -86,6 +86,14 @@ LogicalResult lowerSize(onnx::SizeOp op, Lowering &l) {
   return success();
 }
 
+/// Whether `size` is read from a tensor, and thus may be any number.
+bool isFromData(OpFoldResult size) {
+  auto value = dyn_cast<Value>(size);
+  while (value && isa_and_nonnull<arith::IndexCastOp>(value.getDefiningOp()))
+    value = value.getDefiningOp()->getOperand(0);
+  return value && isa_and_nonnull<tensor::ExtractOp>(value.getDefiningOp());
+}
+
 LogicalResult lowerReshape(onnx::ReshapeOp op, Lowering &l) {
   TensorBuilder &t = l.tensors;
   Value data = l.get(op.getData());
@@ -107,6 +115,11 @@ LogicalResult lowerReshape(onnx::ReshapeOp op, Lowering &l) {
       sizes.push_back(minusOne);
     } else if (constant == 0 && !op.getAllowzero() && i < own.size()) {
       sizes.push_back(own[i]);
+    } else if (!op.getAllowzero() && i < own.size() && isFromData(entry)) {
+      Value isZero =
+          t.compare(arith::CmpIPredicate::eq, arith::CmpFPredicate::OEQ,
+                    t.index(entry), t.index(0));
+      sizes.push_back(t.select(isZero, t.index(own[i]), t.index(entry)));
     } else {
       sizes.push_back(entry);
     }

@@ -210,7 +210,7 @@ moe::getDequantized(onnx::MicrosoftMatMulNBitsOp op) {
   if (weight)
     weight = unpackBytes(*weight, IntegerType::get(op.getContext(), bits,
                                                    IntegerType::Unsigned));
-  if (!weight || isPresent(op.getGIdx()))
+  if (!weight || isPresent(op.getGIdx()) || op.getWeightPrepacked())
     return std::optional<WeightView>();
   auto repeat = [&](const WeightView &table) {
     return repeatBlocks(table, {1, block});

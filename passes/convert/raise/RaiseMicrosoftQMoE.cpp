@@ -190,6 +190,9 @@ LogicalResult moe::raiseMicrosoftQMoE(onnx::MicrosoftQMoEOp op,
     return missed("the weights are packed for another device; export them "
                   "with qmoe_weights_prepacked=0");
 
+  if (isPresent(op.getFc1ActScale()) || isPresent(op.getFc2ActScale()))
+    return missed("activations with scales of their own are not supported");
+
   ProjectionReader reader(op);
   int64_t hidden = getTensorType(op.getInput()).getShape().back();
   Projection first = {"fc1",

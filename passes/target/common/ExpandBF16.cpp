@@ -86,10 +86,31 @@ struct ExpandTruncation : public OpRewritePattern<arith::TruncFOp> {
   }
 };
 
+/// A choice between numbers of bf16 takes the same call.
+struct ExpandSelection : public OpRewritePattern<arith::SelectOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(arith::SelectOp op,
+                                PatternRewriter &rewriter) const override {
+    Type type = op.getType();
+    if (!getElementTypeOrSelf(type).isBF16() ||
+        isa<ShapedType>(type) != isa<VectorType>(type))
+      return failure();
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    Type i16 = getTypeLike(type, b.getI16Type());
+    Value yes = arith::BitcastOp::create(b, i16, op.getTrueValue());
+    Value no = arith::BitcastOp::create(b, i16, op.getFalseValue());
+    Value bits = arith::SelectOp::create(b, op.getCondition(), yes, no);
+    rewriter.replaceOpWithNewOp<arith::BitcastOp>(op, type, bits);
+    return success();
+  }
+};
+
 struct ExpandBF16 : public moe::impl::ExpandBF16Base<ExpandBF16> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<ExpandExtension, ExpandTruncation>(&getContext());
+    patterns.add<ExpandExtension, ExpandTruncation, ExpandSelection>(
+        &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

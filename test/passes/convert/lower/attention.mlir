@@ -44,16 +44,18 @@ func.func @attention_with_past(%q: tensor<1x2x1x8xf32>, %past: tensor<1x2x?x8xf3
 // CHECK: %[[LENGTH:.*]] = tensor.extract %{{.*}}[%[[ENTRY]]] : tensor<?xindex>
 // CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[%[[ENTRY]], 0, %[[LENGTH]], 0]
 // CHECK: linalg.batch_matmul
-// CHECK: arith.cmpi sle
 // CHECK: arith.cmpi slt
+// CHECK: arith.cmpi sle
 // CHECK: arith.cmpi sgt
 func.func @group_query_attention(%qkv: tensor<?x?x64xf32>, %past: tensor<?x2x?x8xf32>, %lengths: tensor<?xi32>, %total: tensor<i32>)
     -> (tensor<?x?x32xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>) {
   %none = onnx.NoValue : none
-  %y, %pk, %pv = onnx.com.microsoft.GroupQueryAttention(%qkv, %none, %none, %past, %past, %lengths, %total, %none, %none, %none, %none, %none)
+  %y, %pk, %pv, %qk = onnx.com.microsoft.GroupQueryAttention(%qkv, %none, %none, %past, %past, %lengths, %total, %none, %none, %none, %none, %none,
+                                                             %none, %none, %none, %none)
       {kv_num_heads = 2 : i64, num_heads = 4 : i64, local_window_size = 16 : i64}
-      : (tensor<?x?x64xf32>, none, none, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?xi32>, tensor<i32>, none, none, none, none, none)
-        -> (tensor<?x?x32xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>)
+      : (tensor<?x?x64xf32>, none, none, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, tensor<?xi32>, tensor<i32>, none, none, none, none, none,
+         none, none, none, none)
+        -> (tensor<?x?x32xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>, none)
   return %y, %pk, %pv : tensor<?x?x32xf32>, tensor<?x2x?x8xf32>, tensor<?x2x?x8xf32>
 }
 
@@ -70,4 +72,28 @@ func.func @rotary_embedding(%x: tensor<?x?x16xf32>, %p: tensor<?x?xi64>, %c: ten
   %y = onnx.com.microsoft.RotaryEmbedding(%x, %p, %c, %s) {num_heads = 2 : i64}
        : (tensor<?x?x16xf32>, tensor<?x?xi64>, tensor<32x4xf32>, tensor<32x4xf32>) -> tensor<?x?x16xf32>
   return %y : tensor<?x?x16xf32>
+}
+
+// -----
+
+// Tests that queries and keys are normalised before they are cached, and that without causality only the length of a
+// sequence limits what a query sees.
+// CHECK-LABEL: func.func @normalised_heads
+// CHECK: math.sqrt
+// CHECK: math.sqrt
+// CHECK: tensor.insert_slice
+// CHECK: linalg.batch_matmul
+// CHECK: arith.cmpi slt
+// CHECK-NOT: arith.cmpi sle
+// CHECK: return
+func.func @normalised_heads(%qkv: tensor<1x4x64xf32>, %lengths: tensor<1xi32>, %weight: tensor<8xf32>) -> tensor<1x4x32xf32> {
+  %none = onnx.NoValue : none
+  %total = onnx.Constant() {value = dense<4> : tensor<i32>} : () -> tensor<i32>
+  %y, %pk, %pv, %qk = onnx.com.microsoft.GroupQueryAttention(%qkv, %none, %none, %none, %none, %lengths, %total, %none, %none, %none, %none, %none,
+                                                             %none, %none, %weight, %weight)
+      {kv_num_heads = 2 : i64, num_heads = 4 : i64, causal = 0 : i64}
+      : (tensor<1x4x64xf32>, none, none, none, none, tensor<1xi32>, tensor<i32>, none, none, none, none, none,
+         none, none, tensor<8xf32>, tensor<8xf32>)
+        -> (tensor<1x4x32xf32>, none, none, none)
+  return %y : tensor<1x4x32xf32>
 }

@@ -87,3 +87,22 @@ func.func @growing(%limit: tensor<i64>, %go: tensor<i1>, %x: tensor<f32>, %row: 
   } : (tensor<i64>, tensor<i1>, tensor<f32>) -> (tensor<f32>, tensor<?x2xf32>)
   return %y#0, %y#1 : tensor<f32>, tensor<?x2xf32>
 }
+
+// -----
+
+// Tests that slices whose shape only a run tells are appended, all of the shape of the first.
+// CHECK-LABEL: func.func @dynamic_slices(
+// CHECK-SAME:      %{{.*}}: tensor<i64>, %[[SLICE:.*]]: tensor<?xf32>
+// CHECK:         scf.while
+// CHECK:         ^bb0(%{{.*}}: index, %[[ALL:.*]]: tensor<?x?xf32>):
+// CHECK:           cf.assert
+// CHECK:           tensor.insert_slice %[[ALL]] into
+// CHECK:           tensor.insert_slice %[[SLICE]] into
+func.func @dynamic_slices(%limit: tensor<i64>, %x: tensor<?xf32>) -> (tensor<?xf32>, tensor<?x?xf32>) {
+  %none = onnx.NoValue : none
+  %y:2 = onnx.Loop(%limit, %none, %x) {
+  ^bb0(%turn: tensor<i64>, %before: tensor<i1>, %state: tensor<?xf32>):
+    onnx.Yield %before, %state, %state : tensor<i1>, tensor<?xf32>, tensor<?xf32>
+  } : (tensor<i64>, none, tensor<?xf32>) -> (tensor<?xf32>, tensor<?x?xf32>)
+  return %y#0, %y#1 : tensor<?xf32>, tensor<?x?xf32>
+}

@@ -88,3 +88,15 @@ func.func @right(%x: tensor<4xi8>, %y: tensor<4xui8>) -> (tensor<4xi8>, tensor<4
   %b = onnx.BitShift(%y, %y) {direction = "RIGHT"} : (tensor<4xui8>, tensor<4xui8>) -> tensor<4xui8>
   return %a, %b : tensor<4xi8>, tensor<4xui8>
 }
+
+// -----
+
+// Tests that the bits stay, and that a boolean is a byte.
+// CHECK-LABEL: func.func @bits
+// CHECK: arith.bitcast %{{.*}} : f32 to i32
+// CHECK: arith.extui %{{.*}} : i1 to i8
+func.func @bits(%x: tensor<4xf32>, %b: tensor<4xi1>) -> (tensor<4xui32>, tensor<4xui8>) {
+  %y = onnx.BitCast(%x) {to = 12 : i64} : (tensor<4xf32>) -> tensor<4xui32>
+  %z = onnx.BitCast(%b) {to = 2 : i64} : (tensor<4xi1>) -> tensor<4xui8>
+  return %y, %z : tensor<4xui32>, tensor<4xui8>
+}

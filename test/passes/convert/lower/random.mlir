@@ -19,3 +19,17 @@ func.func @normal() -> tensor<2x3xf16> {
   %y = onnx.RandomNormal() {dtype = 10 : i64, seed = 1.0 : f32, shape = array<i64: 2, 3>} : () -> tensor<2x3xf16>
   return %y : tensor<2x3xf16>
 }
+
+// Tests that training drops elements and lets the others grow, and that a run drops nothing.
+// CHECK-LABEL: func.func @dropout
+// CHECK-SAME: %[[X:.*]]: tensor<4xf32>
+// CHECK: arith.cmpf oge
+// CHECK: arith.divf
+// CHECK: return %{{.*}}, %[[X]] : tensor<4xf32>, tensor<4xf32>
+func.func @dropout(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %none = onnx.NoValue : none
+  %yes = onnx.Constant() {value = dense<true> : tensor<i1>} : () -> tensor<i1>
+  %y:2 = onnx.Dropout(%x, %none, %yes) : (tensor<4xf32>, none, tensor<i1>) -> (tensor<4xf32>, none)
+  %z:2 = onnx.Dropout(%x, %none, %none) : (tensor<4xf32>, none, none) -> (tensor<4xf32>, none)
+  return %y#0, %z#0 : tensor<4xf32>, tensor<4xf32>
+}

@@ -35,3 +35,12 @@ func.func @half(%x: f32) -> f16 {
   %y = arith.truncf %x : f32 to f16
   return %y : f16
 }
+
+// Tests that a choice is one between integers.
+
+// CHECK-LABEL: func @choose
+func.func @choose(%c: i1, %a: bf16, %b: bf16) -> bf16 {
+  // CHECK: arith.select %{{.*}}, %{{.*}}, %{{.*}} : i16
+  %y = arith.select %c, %a, %b : bf16
+  return %y : bf16
+}
