@@ -81,7 +81,7 @@ private:
   std::vector<Scope> scopes;
 };
 
-/// What a type is that no input or output may have.
+/// What a type is that no input may have.
 StringRef describeType(const ::onnx::TypeProto &type) {
   if (type.has_sequence_type())
     return ", got a sequence, whose length is part of the data";
@@ -156,6 +156,9 @@ LogicalResult GraphBuilder::buildMain(const ::onnx::GraphProto &graph,
     if (initializers.contains(input.name()))
       continue;
     Type type = lookupType(input.name());
+    // An optional tensor must be given.
+    if (auto optional = dyn_cast_or_null<OptionalType>(type))
+      type = optional.getElement();
     if (!isa_and_present<RankedTensorType>(type))
       return emitError(module.getLoc())
              << "expected input '" << input.name()
@@ -182,10 +185,6 @@ LogicalResult GraphBuilder::buildMain(const ::onnx::GraphProto &graph,
     if (!value)
       return emitError(module.getLoc())
              << "output '" << output.name() << "' is never computed";
-    if (!isa<RankedTensorType>(value.getType()))
-      return emitError(module.getLoc())
-             << "expected output '" << output.name() << "' to be a tensor"
-             << describeType(output.type());
     outputs.push_back(value);
   }
   func::ReturnOp::create(builder, module.getLoc(), outputs);

@@ -39,8 +39,7 @@ public:
   BodyBuilder(::onnx::ModelProto &model, MLIRContext *context)
       : model(model), context(context) {
     for (const ::onnx::OperatorSetIdProto &import : model.opset_import())
-      if (import.domain().empty())
-        opset = static_cast<int>(import.version());
+      versions[import.domain()] = static_cast<int>(import.version());
   }
 
   /// Gives the nodes of `graph` that need one a body. Returns how many did.
@@ -58,7 +57,8 @@ private:
 
   ::onnx::ModelProto &model;
   MLIRContext *context;
-  int opset = 0;
+  /// Of the operator sets, by domain.
+  llvm::StringMap<int> versions;
 };
 
 const ::onnx::OpSchema *
@@ -66,13 +66,14 @@ BodyBuilder::getFunction(const ::onnx::NodeProto &node) const {
   bool isEarlier = node.domain() == "com.microsoft" &&
                    (node.op_type() == "CausalConvWithState" ||
                     node.op_type() == "LinearAttention");
-  if ((!node.domain().empty() && !isEarlier) ||
-      RegisteredOperationName::lookup(
+  if (RegisteredOperationName::lookup(
           mlir::onnx::getOperationName(node.domain(), node.op_type()), context))
     return nullptr;
   const ::onnx::OpSchema *schema =
-      isEarlier ? ::onnx::OpSchemaRegistry::Schema(node.op_type())
-                : ::onnx::OpSchemaRegistry::Schema(node.op_type(), opset);
+      isEarlier
+          ? ::onnx::OpSchemaRegistry::Schema(node.op_type())
+          : ::onnx::OpSchemaRegistry::Schema(
+                node.op_type(), versions.lookup(node.domain()), node.domain());
   bool isFunction = schema && (schema->HasFunction() ||
                                schema->HasContextDependentFunction());
   return isFunction ? schema : nullptr;
@@ -114,8 +115,11 @@ bool isNeutral(const ::onnx::AttributeProto &attribute) {
 bool BodyBuilder::build(::onnx::NodeProto &node, const ::onnx::OpSchema &schema,
                         const Types &types,
                         ::onnx::FunctionProto &function) const {
+  int version = schema.domain() == node.domain()
+                    ? versions.lookup(node.domain())
+                    : ::onnx::OpSchema::kUninitializedSinceVersion;
   if (const ::onnx::FunctionProto *body =
-          schema.HasFunction() ? schema.GetFunction(opset, false) : nullptr) {
+          schema.HasFunction() ? schema.GetFunction(version, false) : nullptr) {
     addDefaults(node, schema);
     function = *body;
     return true;
@@ -134,10 +138,7 @@ bool BodyBuilder::build(::onnx::NodeProto &node, const ::onnx::OpSchema &schema,
   }
   addDefaults(node, schema);
   ::onnx::FunctionBodyBuildContextImpl body(node, operands);
-  return schema.BuildContextDependentFunction(
-      body, function,
-      node.domain().empty() ? opset
-                            : ::onnx::OpSchema::kUninitializedSinceVersion);
+  return schema.BuildContextDependentFunction(body, function, version);
 }
 
 unsigned BodyBuilder::run(::onnx::GraphProto &graph, Types types) {

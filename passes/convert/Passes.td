@@ -28,6 +28,29 @@ def FoldOnnxConstants : Pass<"moe-fold-onnx-constants"> {
   let dependentDialects = ["::mlir::onnx::ONNXDialect"];
 }
 
+def UnrollSequences : Pass<"moe-unroll-sequences"> {
+  let summary = "replaces sequences by the tensors they hold";
+  let description = [{
+    A sequence of which it follows from the graph how many tensors it holds becomes these tensors: what is built, split,
+    inserted and erased at known positions. A Loop that reads or builds a sequence becomes copies of its body, an If with
+    sequences as results one with tensors. Optional values are replaced by what they hold, or the fact that they hold
+    nothing. A sequence that the model returns becomes one result for each tensor, numbered: `parts.0`, `parts.1`.
+
+    *Guarantees*: no value is a sequence or optional afterwards; what only a run can tell is an error.
+
+    ```mlir
+    func.func @main(%x: tensor<4x?xf32>) -> tensor<2x?xf32> {
+      %size = onnx.Constant() {value = dense<2> : tensor<i64>} : () -> tensor<i64>
+      %last = onnx.Constant() {value = dense<-1> : tensor<i64>} : () -> tensor<i64>
+      %parts = onnx.SplitToSequence(%x, %size) : (tensor<4x?xf32>, tensor<i64>) -> !onnx.sequence<tensor<2x?xf32>>
+      %y = onnx.SequenceAt(%parts, %last) : (!onnx.sequence<tensor<2x?xf32>>, tensor<i64>) -> tensor<2x?xf32>
+      return %y : tensor<2x?xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::moe::MoEDialect", "::mlir::onnx::ONNXDialect"];
+}
+
 def RefineShapes : Pass<"moe-refine-shapes"> {
   let summary = "writes down extents that constants tell";
   let description = [{

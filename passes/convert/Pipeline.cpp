@@ -15,6 +15,7 @@ void moe::buildConvertPipeline(OpPassManager &manager) {
   manager.addPass(createFoldOnnxConstants());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
+  manager.addPass(createUnrollSequences());
   manager.addPass(createUnrollLoops());
   manager.addPass(createFoldOnnxConstants());
   manager.addPass(createRefineShapes());

@@ -28,6 +28,27 @@ ArrayRef<int64_t> getShape(Value value) {
   return getTensorType(value).getShape();
 }
 
+/// `axis` counted from the front, if there is such an axis.
+std::optional<int64_t> getAxis(int64_t axis, int64_t rank) {
+  int64_t place = getAxisFromFront(axis, rank);
+  return place >= 0 && place < rank ? std::optional<int64_t>(place)
+                                    : std::nullopt;
+}
+
+/// Which of `rank` axes `axes` names; nothing if one is named twice or is not
+/// there.
+std::optional<SmallVector<bool>> markAxes(ArrayRef<int64_t> axes,
+                                          int64_t rank) {
+  SmallVector<bool> marked(rank);
+  for (int64_t axis : axes) {
+    std::optional<int64_t> place = getAxis(axis, rank);
+    if (!place || marked[*place])
+      return std::nullopt;
+    marked[*place] = true;
+  }
+  return marked;
+}
+
 /// What a Slice leaves of an extent.
 std::optional<Shape> inferSlice(onnx::SliceOp op) {
   Shape shape(getShape(op.getData()));
@@ -41,6 +62,9 @@ std::optional<Shape> inferSlice(onnx::SliceOp op) {
     return std::nullopt;
   bool isKnown = starts && ends && (!isPresent(op.getSteps()) || steps);
   size_t count = axes ? axes->size() : starts ? starts->size() : shape.size();
+  if ((starts && starts->size() != count) || (ends && ends->size() != count) ||
+      (steps && steps->size() != count) || count > shape.size())
+    return std::nullopt;
   for (size_t i = 0; i < count; ++i) {
     int64_t axis = axes ? getAxisFromFront((*axes)[i], shape.size()) : i;
     if (axis < 0 || axis >= static_cast<int64_t>(shape.size()))
@@ -96,9 +120,10 @@ std::optional<Shape> inferTile(onnx::TileOp op) {
   if (!repeats || repeats->size() != shape.size())
     return std::nullopt;
   for (auto [extent, times] : llvm::zip_equal(shape, *repeats))
-    if (!ShapedType::isDynamic(extent))
-      extent *= times;
-    else if (times == 0)
+    if (!ShapedType::isDynamic(extent)) {
+      if (llvm::MulOverflow(extent, times, extent))
+        return std::nullopt;
+    } else if (times == 0)
       extent = 0;
   return shape;
 }
@@ -126,9 +151,12 @@ std::optional<Shape> inferReshape(onnx::ReshapeOp op) {
     return shape;
   int64_t total = 1, known = 1;
   for (int64_t extent : from)
-    total *= extent;
+    if (llvm::MulOverflow(total, extent, total))
+      return shape;
   for (int64_t extent : shape)
-    known *= ShapedType::isDynamic(extent) ? 1 : extent;
+    if (!ShapedType::isDynamic(extent) &&
+        llvm::MulOverflow(known, extent, known))
+      return shape;
   if (known > 0 && total % known == 0)
     for (int64_t &extent : shape)
       extent = ShapedType::isDynamic(extent) ? total / known : extent;
@@ -139,8 +167,11 @@ std::optional<Shape> inferTranspose(onnx::TransposeOp op) {
   ArrayRef<int64_t> from = getShape(op.getData());
   Shape shape;
   std::optional<ArrayRef<int64_t>> perm = op.getPerm();
+  if (perm && (perm->size() != from.size() || !markAxes(*perm, from.size())))
+    return std::nullopt;
   for (size_t i = 0; i < from.size(); ++i)
-    shape.push_back(from[perm ? (*perm)[i] : from.size() - 1 - i]);
+    shape.push_back(from[perm ? getAxisFromFront((*perm)[i], from.size())
+                              : from.size() - 1 - i]);
   return shape;
 }
 
@@ -150,13 +181,14 @@ std::optional<Shape> inferUnsqueeze(onnx::UnsqueezeOp op) {
     return std::nullopt;
   ArrayRef<int64_t> from = getShape(op.getData());
   int64_t rank = from.size() + axes->size();
-  Shape shape(rank, 0);
-  for (int64_t axis : *axes)
-    shape[getAxisFromFront(axis, rank)] = 1;
-  size_t next = 0;
-  for (int64_t &extent : shape)
-    if (extent == 0)
-      extent = from[next++];
+  std::optional<SmallVector<bool>> inserted = markAxes(*axes, rank);
+  if (!inserted)
+    return std::nullopt;
+  Shape shape;
+  for (bool isNew : *inserted) {
+    shape.push_back(isNew ? 1 : from.front());
+    from = from.drop_front(isNew ? 0 : 1);
+  }
   return shape;
 }
 
@@ -166,12 +198,12 @@ std::optional<Shape> inferSqueeze(onnx::SqueezeOp op) {
   if (!axes)
     return std::nullopt;
   ArrayRef<int64_t> from = getShape(op.getData());
-  SmallVector<bool> dropped(from.size());
-  for (int64_t axis : *axes)
-    dropped[getAxisFromFront(axis, from.size())] = true;
+  std::optional<SmallVector<bool>> dropped = markAxes(*axes, from.size());
+  if (!dropped)
+    return std::nullopt;
   Shape shape;
   for (size_t i = 0; i < from.size(); ++i)
-    if (!dropped[i])
+    if (!(*dropped)[i])
       shape.push_back(from[i]);
   return shape;
 }
@@ -179,10 +211,12 @@ std::optional<Shape> inferSqueeze(onnx::SqueezeOp op) {
 std::optional<Shape> inferGather(onnx::GatherOp op) {
   ArrayRef<int64_t> data = getShape(op.getData());
   ArrayRef<int64_t> indices = getShape(op.getIndices());
-  int64_t axis = getAxisFromFront(op.getAxis(), data.size());
-  Shape shape(data.take_front(axis));
+  std::optional<int64_t> axis = getAxis(op.getAxis(), data.size());
+  if (!axis)
+    return std::nullopt;
+  Shape shape(data.take_front(*axis));
   shape.append(indices.begin(), indices.end());
-  shape.append(data.begin() + axis + 1, data.end());
+  shape.append(data.begin() + *axis + 1, data.end());
   return shape;
 }
 
@@ -197,9 +231,13 @@ std::optional<Shape> inferMatMul(onnx::MatMulOp op) {
 }
 
 std::optional<Shape> inferConcat(onnx::ConcatOp op) {
+  if (op.getInputs().empty())
+    return std::nullopt;
   Shape shape(getShape(op.getInputs().front()));
   int64_t axis = getAxisFromFront(op.getAxis(), shape.size());
-  for (Value operand : op.getInputs().drop_front())
+  for (Value operand : op.getInputs().drop_front()) {
+    if (getShape(operand).size() != shape.size())
+      return std::nullopt;
     for (auto [i, extent] : llvm::enumerate(getShape(operand))) {
       int64_t &mine = shape[i];
       if (static_cast<int64_t>(i) != axis)
@@ -209,6 +247,7 @@ std::optional<Shape> inferConcat(onnx::ConcatOp op) {
       else
         mine += extent;
     }
+  }
   return shape;
 }
 
@@ -251,6 +290,8 @@ struct RefineShapes : public moe::impl::RefineShapesBase<RefineShapes> {
         return;
       auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
       if (!type || type.hasStaticShape() || hasFixedType(op->getResult(0)) ||
+          op->getNumOperands() == 0 ||
+          !isa<RankedTensorType>(op->getOperand(0).getType()) ||
           !llvm::all_of(op->getOperandTypes(), [](Type operand) {
             return isa<NoneType, RankedTensorType>(operand);
           }))
@@ -270,7 +311,7 @@ struct RefineShapes : public moe::impl::RefineShapesBase<RefineShapes> {
       symbols.assign(dims.getSymbols().begin(), dims.getSymbols().end());
     bool changed = false;
     for (auto [i, extent] : llvm::enumerate(inferred)) {
-      if (!ShapedType::isDynamic(shape[i]) || ShapedType::isDynamic(extent))
+      if (!ShapedType::isDynamic(shape[i]) || extent < 0)
         continue;
       shape[i] = extent;
       if (!symbols.empty())

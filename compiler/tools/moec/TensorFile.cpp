@@ -34,17 +34,31 @@ bool readFile(const std::string &path, std::string &contents,
   return !code;
 }
 
-bool readTensorFile(const std::string &path, Tensor &result,
-                    std::string &error) {
+bool readTensorFiles(const std::string &path, std::vector<Tensor> &results,
+                     std::string &error) {
   std::string contents;
   if (!readFile(path, contents, error))
     return false;
   bool read = llvm::StringRef(path).ends_with(".pb")
-                  ? parseTensorProto(contents, result, error)
-                  : parseNpy(contents, result, error);
+                  ? parseTensorProtos(contents, results, error)
+                  : parseNpy(contents, results.emplace_back(), error);
   if (!read)
     error = "'" + path + "' " + error;
   return read;
+}
+
+bool readTensorFile(const std::string &path, Tensor &result,
+                    std::string &error) {
+  std::vector<Tensor> results;
+  if (!readTensorFiles(path, results, error))
+    return false;
+  if (results.size() != 1) {
+    error = "'" + path + "' holds " + std::to_string(results.size()) +
+            " tensors, expected one";
+    return false;
+  }
+  result = std::move(results.front());
+  return true;
 }
 
 bool writeNpyFile(const std::string &path, const moe_tensor_t &tensor,

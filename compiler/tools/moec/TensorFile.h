@@ -15,6 +15,10 @@
 bool readTensorFile(const std::string &path, Tensor &result,
                     std::string &error);
 
+/// The same for a file that may hold a list of tensors.
+bool readTensorFiles(const std::string &path, std::vector<Tensor> &results,
+                     std::string &error);
+
 /// Writes a `.npy` file.
 bool writeNpyFile(const std::string &path, const moe_tensor_t &tensor,
                   std::string &error);

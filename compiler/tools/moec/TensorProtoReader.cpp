@@ -9,7 +9,11 @@
 
 #include "frontends/onnx/Tensors.h"
 
+// The list of tensors has a header of its own, which needs the other first.
+// clang-format off
 #include "onnx/onnx_pb.h"
+#include "onnx/onnx-data.pb.h"
+// clang-format on
 
 #include <cstring>
 #include <optional>
@@ -140,13 +144,9 @@ static bool copyNumbers(const Proto &proto, Tensor &result) {
   }
 }
 
-bool parseTensorProto(const std::string &contents, Tensor &result,
-                      std::string &error) {
-  Proto proto;
-  if (!proto.ParseFromString(contents)) {
-    error = "is not a serialized TensorProto";
-    return false;
-  }
+/// `size` bytes hold the numbers.
+static bool convertProto(const Proto &proto, size_t size, Tensor &result,
+                         std::string &error) {
   std::optional<moe_dtype_t> dtype = getDtype(proto.data_type());
   if (!dtype || proto.data_location() == Proto::EXTERNAL) {
     error = dtype ? "keeps its numbers in another file"
@@ -157,7 +157,7 @@ bool parseTensorProto(const std::string &contents, Tensor &result,
   std::vector<int64_t> dims(proto.dims().begin(), proto.dims().end());
   int64_t count = countElements(*dtype, dims);
   // The numbers are in memory already, so no more than their size is allocated.
-  size_t present = std::max<size_t>(contents.size(), 1) * 8;
+  size_t present = std::max<size_t>(size, 1) * 8;
   if (count < 0 || count * moe_dtype_size(*dtype) > present) {
     error = "has a shape that does not fit its numbers";
     return false;
@@ -167,5 +167,27 @@ bool parseTensorProto(const std::string &contents, Tensor &result,
     error = "has a shape that does not fit its numbers";
     return false;
   }
+  return true;
+}
+
+bool parseTensorProtos(const std::string &contents,
+                       std::vector<Tensor> &results, std::string &error) {
+  Proto proto;
+  bool isTensor = proto.ParseFromString(contents);
+  std::vector<Proto> protos = {proto};
+  // A list and an optional value have their tensors where a tensor has its
+  // segment, which nobody writes.
+  if (!isTensor || proto.has_segment()) {
+    ::onnx::SequenceProto list;
+    if (!list.ParseFromString(contents) ||
+        list.elem_type() != ::onnx::SequenceProto::TENSOR) {
+      error = "is not a serialized TensorProto, nor a list of tensors";
+      return false;
+    }
+    protos.assign(list.tensor_values().begin(), list.tensor_values().end());
+  }
+  for (const Proto &part : protos)
+    if (!convertProto(part, contents.size(), results.emplace_back(), error))
+      return false;
   return true;
 }

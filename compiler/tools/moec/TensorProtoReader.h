@@ -10,8 +10,9 @@
 
 #include "compiler/tools/moec/Tensor.h"
 
-/// Reads a serialized TensorProto. On failure returns false and says why.
-bool parseTensorProto(const std::string &contents, Tensor &result,
-                      std::string &error);
+/// Reads a serialized TensorProto, or a SequenceProto or OptionalProto with
+/// tensors. On failure returns false and says why.
+bool parseTensorProtos(const std::string &contents,
+                       std::vector<Tensor> &results, std::string &error);
 
 #endif // COMPILER_TOOLS_MOEC_TENSORPROTOREADER_H

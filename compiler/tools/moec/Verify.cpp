@@ -74,27 +74,29 @@ static std::vector<std::string> findDataSets(const std::string &folder) {
   return folders;
 }
 
-/// Reads KIND_INDEX.pb; nothing if there is no such file.
-static std::optional<Tensor> readTensor(StringRef folder, StringRef kind,
-                                        size_t index) {
+/// Reads KIND_INDEX.pb, which may hold a list; nothing if there is no such
+/// file.
+static std::optional<std::vector<Tensor>>
+readTensors(StringRef folder, StringRef kind, size_t index) {
   SmallString<128> file(folder);
   path::append(file, kind + "_" + Twine(index) + ".pb");
   if (!fs::exists(file))
     return std::nullopt;
-  Tensor tensor;
+  std::vector<Tensor> tensors;
   std::string error;
-  if (!readTensorFile(file.str().str(), tensor, error))
+  if (!readTensorFiles(file.str().str(), tensors, error))
     exitWithError(error);
-  return tensor;
+  return tensors;
 }
 
 static void runDataSet(Model &model, StringRef folder) {
   std::vector<Tensor> tensors;
   for (const moe_value_info_t &info : model.getInputs()) {
-    std::optional<Tensor> tensor = readTensor(folder, "input", tensors.size());
-    if (!tensor)
-      exitWithError("found no file for input '" + std::string(info.name) +
-                    "' in '" + folder.str() + "'");
+    auto list = readTensors(folder, "input", tensors.size());
+    if (!list || list->size() != 1)
+      exitWithError("found no file with one tensor for input '" +
+                    std::string(info.name) + "' in '" + folder.str() + "'");
+    Tensor *tensor = &list->front();
     // Some exporters store a scalar as a vector of one element.
     if (info.rank == 0 && tensor->dims == std::vector<int64_t>{1})
       tensor->dims.clear();
@@ -106,14 +108,35 @@ static void runDataSet(Model &model, StringRef folder) {
   model.run(inputs);
 }
 
+/// The stored value of each output, if there is one. A list is as many outputs
+/// as it has tensors.
+static std::vector<std::optional<Tensor>> readWanted(const Model &model,
+                                                     StringRef folder) {
+  size_t count = model.getOutputs().size();
+  std::vector<std::optional<Tensor>> wanted;
+  for (size_t file = 0; wanted.size() < count; ++file) {
+    if (auto list = readTensors(folder, "output", file))
+      for (Tensor &tensor : *list)
+        wanted.push_back(std::move(tensor));
+    else
+      wanted.push_back(std::nullopt);
+  }
+  if (wanted.size() > count)
+    exitWithError("expected " + std::to_string(count) +
+                  " tensors in the files output_N.pb of '" + folder.str() +
+                  "', got " + std::to_string(wanted.size()));
+  return wanted;
+}
+
 /// The same for weights that have been rounded: `kept` has run on the same data
 /// with weights as they are. `limit` is for the relative error of an output.
 static bool compareRounded(const Model &model, const Model &kept,
                            StringRef folder, double limit) {
   bool allAgree = true;
   unsigned compared = 0;
+  std::vector<std::optional<Tensor>> wanted = readWanted(model, folder);
   for (size_t i = 0; i < model.getOutputs().size(); ++i) {
-    std::optional<Tensor> want = readTensor(folder, "output", i);
+    const std::optional<Tensor> &want = wanted[i];
     if (!want)
       continue;
     ++compared;
@@ -149,8 +172,9 @@ static bool compareDataSet(const Model &model, StringRef folder,
                            const Tolerance &tolerance) {
   bool allAgree = true;
   unsigned compared = 0;
+  std::vector<std::optional<Tensor>> wanted = readWanted(model, folder);
   for (size_t i = 0; i < model.getOutputs().size(); ++i) {
-    std::optional<Tensor> want = readTensor(folder, "output", i);
+    const std::optional<Tensor> &want = wanted[i];
     if (!want)
       continue;
     ++compared;

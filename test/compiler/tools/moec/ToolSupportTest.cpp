@@ -80,19 +80,37 @@ TEST(NpyTest, Malformed) {
 
 // Tests that a TensorProto cannot claim more numbers than it has.
 TEST(TensorProtoTest, Malformed) {
-  Tensor tensor;
+  std::vector<Tensor> tensors;
   std::string error;
   // data_type: 1 (float), raw_data: 4 bytes.
   std::string good("\x10\x01\x4a\x04\0\0\x80\x3f", 8);
-  ASSERT_TRUE(parseTensorProto(good, tensor, error)) << error;
-  EXPECT_EQ(readElement(tensor.view(), 0), 1.0);
+  ASSERT_TRUE(parseTensorProtos(good, tensors, error)) << error;
+  ASSERT_EQ(tensors.size(), 1u);
+  EXPECT_EQ(readElement(tensors[0].view(), 0), 1.0);
   // dims: 2^40.
   std::string huge = std::string("\x08\x80\x80\x80\x80\x80\x20", 7) + good;
-  EXPECT_FALSE(parseTensorProto(huge, tensor, error));
+  EXPECT_FALSE(parseTensorProtos(huge, tensors, error));
   EXPECT_EQ(error, "has a shape that does not fit its numbers");
-  EXPECT_FALSE(parseTensorProto("\x08\x02" + good, tensor, error));
-  EXPECT_FALSE(parseTensorProto("garbage", tensor, error));
-  EXPECT_FALSE(parseTensorProto("", tensor, error));
+  EXPECT_FALSE(parseTensorProtos("\x08\x02" + good, tensors, error));
+  EXPECT_FALSE(parseTensorProtos("garbage", tensors, error));
+  EXPECT_FALSE(parseTensorProtos("", tensors, error));
+}
+
+// Tests that a list of tensors, as a SequenceProto holds them, is read in
+// order.
+TEST(TensorProtoTest, List) {
+  // Each: data_type: 1 (float), raw_data: 4 bytes.
+  std::string one("\x10\x01\x4a\x04\0\0\x80\x3f", 8);
+  std::string two("\x10\x01\x4a\x04\0\0\0\x40", 8);
+  // name: "seq", elem_type: 1 (tensor), tensor_values.
+  std::string list("\x0a\x03seq\x10\x01", 7);
+  list += "\x1a\x08" + one + "\x1a\x08" + two;
+  std::vector<Tensor> tensors;
+  std::string error;
+  ASSERT_TRUE(parseTensorProtos(list, tensors, error)) << error;
+  ASSERT_EQ(tensors.size(), 2u);
+  EXPECT_EQ(readElement(tensors[0].view(), 0), 1.0);
+  EXPECT_EQ(readElement(tensors[1].view(), 0), 2.0);
 }
 
 // Tests the names of files for outputs.
