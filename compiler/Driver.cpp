@@ -113,7 +113,7 @@ private:
     if (options.startFrom && *options.startFrom != Phase::Import) {
       module = parseSourceFile<ModuleOp>(path, &context);
     } else {
-      module = onnx::importModel(path, context, onnx::ImportOptions());
+      module = onnx::importModel(path, context, options.import);
     }
     return success(static_cast<bool>(module));
   }

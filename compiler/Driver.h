@@ -10,6 +10,7 @@
 
 #include "compiler/Phases.h"
 #include "compiler/Remarks.h"
+#include "frontends/onnx/Importer.h"
 #include "passes/plan/placement/ExpertModel.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -40,6 +41,8 @@ struct CompileOptions {
   std::string weights = "keep";
   /// Device architectures to generate code for, such as "sm_80".
   std::vector<std::string> devices;
+  /// How the model is imported.
+  onnx::ImportOptions import;
   /// Checks every access of the generated code to memory (AddressSanitizer).
   bool sanitize = false;
   /// The last phase to run; its IR is printed instead of writing an artifact.

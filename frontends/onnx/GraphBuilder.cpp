@@ -84,7 +84,8 @@ private:
 /// What a type is that no input may have.
 StringRef describeType(const ::onnx::TypeProto &type) {
   if (type.has_sequence_type())
-    return ", got a sequence, whose length is part of the data";
+    return ", got a sequence; state how many tensors it holds "
+           "(--sequence NAME=N)";
   if (type.has_optional_type())
     return ", got an optional value";
   if (type.tensor_type().elem_type() == ::onnx::TensorProto::STRING)

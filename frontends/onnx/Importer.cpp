@@ -27,6 +27,7 @@ OwningOpRef<ModuleOp> mlir::onnx::importModel(StringRef path,
   WeightLocator locator;
   if (failed(readModel(path, location, model)) ||
       failed(locator.scan(path, location)) ||
+      failed(splitSequences(location, options, model)) ||
       failed(prepareModel(location, model)))
     return {};
   StringRef folder = llvm::sys::path::parent_path(path);

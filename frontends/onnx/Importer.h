@@ -17,6 +17,12 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
 namespace mlir::onnx {
 
 struct ImportOptions {
@@ -27,6 +33,12 @@ struct ImportOptions {
   int64_t maxIntegerConstantElements = 4096;
   /// Vectors up to this length whose elements are all equal are constants.
   int64_t maxUniformElements = 65536;
+  /// How many tensors the inputs hold that are sequences, by name.
+  std::map<std::string, int64_t> sequenceLengths;
+  /// Asked for the ranks of the tensors in other sequences, by their place
+  /// among the inputs of the graph; may be null and may not know.
+  std::function<std::optional<std::vector<int64_t>>(unsigned index)>
+      getSequenceRanks;
 };
 
 /// Imports the model at `path`: an ONNX protobuf, or ONNX text if the name ends

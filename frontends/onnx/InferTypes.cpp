@@ -56,6 +56,7 @@ public:
     std::string problem = infer();
     if (!problem.empty())
       return emitError(location) << "shape inference failed: " << problem;
+    foldForBodies();
     // Each round supplies what later values may follow from.
     while (supply(*model.mutable_graph()) ||
            (hasUnknownShapes(model) &&
@@ -138,6 +139,36 @@ private:
         take(value);
     forEachSubgraph(graph, [&](::onnx::GraphProto &subgraph) {
       takeStated(subgraph, /*isMain=*/false);
+    });
+  }
+
+  /// What follows from constants must be known when the body of a loop is
+  /// looked at: its extents become names otherwise, and stay so.
+  void foldForBodies() {
+    bool hasBody = false;
+    forEachSubgraph(*model.mutable_graph(),
+                    [&](::onnx::GraphProto &) { hasBody = true; });
+    if (!hasBody)
+      return;
+    ::onnx::ModelProto before = model;
+    if (!foldKnownValues(model))
+      return;
+    forgetInferred(*model.mutable_graph(), /*isMain=*/true);
+    // The ONNX library takes a vector of constants for one even where it has
+    // been given more dimensions, and then finds that ranks differ.
+    if (!infer().empty())
+      model = std::move(before);
+  }
+
+  static void forgetInferred(::onnx::GraphProto &graph, bool isMain) {
+    graph.clear_value_info();
+    for (::onnx::ValueInfoProto &value : *graph.mutable_output())
+      value.clear_type();
+    if (!isMain)
+      for (::onnx::ValueInfoProto &value : *graph.mutable_input())
+        value.clear_type();
+    forEachSubgraph(graph, [&](::onnx::GraphProto &subgraph) {
+      forgetInferred(subgraph, /*isMain=*/false);
     });
   }
 

@@ -8,6 +8,8 @@
 #ifndef FRONTENDS_ONNX_MODELFILE_H
 #define FRONTENDS_ONNX_MODELFILE_H
 
+#include "frontends/onnx/Importer.h"
+
 #include "mlir/IR/Location.h"
 #include "mlir/Support/LLVM.h"
 #include "onnx/onnx_pb.h"
@@ -21,6 +23,11 @@ LogicalResult readModel(StringRef path, Location location,
 /// Checks what the importer relies on and brings the graph into the newest
 /// form: functions inlined, older operators replaced, types inferred.
 LogicalResult prepareModel(Location location, ::onnx::ModelProto &model);
+
+/// Replaces each input NAME that is a sequence of tensors by the inputs NAME.0,
+/// NAME.1, ... and makes the sequence of them; `options` says how many.
+LogicalResult splitSequences(Location location, const ImportOptions &options,
+                             ::onnx::ModelProto &model);
 
 /// Replaces the functions of the model, and those of the standard that the onnx
 /// dialect has no operation for, by their bodies.

@@ -117,7 +117,12 @@ RankedTensorType mlir::onnx::getTensorType(const ::onnx::TypeProto &type,
 Type mlir::onnx::getValueType(const ::onnx::TypeProto &type,
                               MLIRContext *context) {
   if (type.has_sequence_type()) {
-    Type element = getValueType(type.sequence_type().elem_type(), context);
+    const ::onnx::TypeProto &held = type.sequence_type().elem_type();
+    Type element = getValueType(held, context);
+    // The tensors of a sequence may differ in rank.
+    if (Type number = getElementType(held.tensor_type().elem_type(), context);
+        !element && number && held.has_tensor_type())
+      element = UnrankedTensorType::get(number);
     return element ? SequenceType::get(context, element) : Type();
   }
   if (type.has_optional_type()) {

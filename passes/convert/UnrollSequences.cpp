@@ -34,9 +34,10 @@ bool isList(Type type) {
 bool touchesLists(Operation *op) {
   return op
       ->walk([](Operation *nested) {
-        bool touches = llvm::any_of(nested->getOperandTypes(), isList) ||
-                       llvm::any_of(nested->getResultTypes(), isList) ||
-                       isa<onnx::OptionalHasElementOp>(nested);
+        bool touches =
+            llvm::any_of(nested->getOperandTypes(), isList) ||
+            llvm::any_of(nested->getResultTypes(), isList) ||
+            isa<onnx::OptionalHasElementOp, onnx::OptionalGetElementOp>(nested);
         return touches ? WalkResult::interrupt() : WalkResult::advance();
       })
       .wasInterrupted();

@@ -20,6 +20,22 @@
 using namespace mlir;
 using namespace mlir::moe;
 
+/// The parts of NAME=N; nothing if it is something else.
+static std::optional<std::pair<StringRef, int64_t>>
+parseSequence(StringRef text) {
+  auto [name, length] = text.rsplit('=');
+  int64_t number;
+  if (name.empty() || length.getAsInteger(10, number) || number < 0)
+    return std::nullopt;
+  return std::make_pair(name, number);
+}
+
+static std::string checkSequence(const std::string &text) {
+  if (parseSequence(text))
+    return "";
+  return "expected NAME=N with N not negative, got '" + text + "'";
+}
+
 void CompileFlags::addTo(CLI::App &command) {
   std::vector<std::string> known = {"cpu"};
   for (StringRef arch : getDeviceArchitectures())
@@ -43,6 +59,11 @@ void CompileFlags::addTo(CLI::App &command) {
                   "scale for 128 (int8) or 32 (int4) rows of a column")
       ->check(CLI::IsMember({"keep", "bf16", "int8", "int4"}));
   command
+      .add_option("--sequence", sequences,
+                  "NAME=N: the input NAME, a sequence, holds N tensors, which "
+                  "become the inputs NAME.0, NAME.1, ...")
+      ->check(checkSequence);
+  command
       .add_option("--sanitize", sanitizer,
                   "address: check every access of the code to memory; run it "
                   "with the AddressSanitizer library preloaded")
@@ -62,6 +83,9 @@ static std::string getNativeLevel() {
 void CompileFlags::apply(CompileOptions &options) const {
   options.weights = weights;
   options.sanitize = sanitizer == "address";
+  for (StringRef text : sequences)
+    if (auto given = parseSequence(text))
+      options.import.sequenceLengths[given->first.str()] = given->second;
   options.isas.clear();
   for (const std::string &target : targets)
     if (target != "cpu" && !llvm::is_contained(options.devices, target))

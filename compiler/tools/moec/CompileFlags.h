@@ -24,6 +24,8 @@ struct CompileFlags {
   std::vector<std::string> cpus = {"x86-64-v3", "x86-64-v4"};
   std::string weights = "keep";
   std::string sanitizer;
+  /// NAME=N: how many tensors an input that is a sequence holds.
+  std::vector<std::string> sequences;
 
   void addTo(CLI::App &command);
 

@@ -15,6 +15,8 @@
 #include "onnx/onnx-data.pb.h"
 // clang-format on
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <cstring>
 #include <optional>
 
@@ -170,24 +172,43 @@ static bool convertProto(const Proto &proto, size_t size, Tensor &result,
   return true;
 }
 
+/// The tensors of a SequenceProto or OptionalProto, which have the same fields;
+/// nothing if `contents` is neither.
+static std::optional<std::vector<Proto>>
+parseList(const std::string &contents) {
+  ::onnx::SequenceProto list;
+  if (!list.ParseFromString(contents))
+    return std::nullopt;
+  // An optional value may hold a sequence.
+  if (list.elem_type() == ::onnx::SequenceProto::SEQUENCE &&
+      list.sequence_values_size() == 1) {
+    ::onnx::SequenceProto held = list.sequence_values(0);
+    list = std::move(held);
+  }
+  if (list.elem_type() != ::onnx::SequenceProto::TENSOR &&
+      (list.elem_type() != ::onnx::SequenceProto::UNDEFINED ||
+       list.tensor_values_size() != 0))
+    return std::nullopt;
+  return std::vector<Proto>(list.tensor_values().begin(),
+                            list.tensor_values().end());
+}
+
 bool parseTensorProtos(const std::string &contents,
                        std::vector<Tensor> &results, std::string &error) {
   Proto proto;
-  bool isTensor = proto.ParseFromString(contents);
-  std::vector<Proto> protos = {proto};
-  // A list and an optional value have their tensors where a tensor has its
-  // segment, which nobody writes.
-  if (!isTensor || proto.has_segment()) {
-    ::onnx::SequenceProto list;
-    if (!list.ParseFromString(contents) ||
-        list.elem_type() != ::onnx::SequenceProto::TENSOR) {
-      error = "is not a serialized TensorProto, nor a list of tensors";
-      return false;
-    }
-    protos.assign(list.tensor_values().begin(), list.tensor_values().end());
-  }
-  for (const Proto &part : protos)
-    if (!convertProto(part, contents.size(), results.emplace_back(), error))
-      return false;
-  return true;
+  bool isTensor = proto.ParseFromString(contents) && !proto.has_segment();
+  error = "is not a serialized TensorProto, nor a list of tensors";
+  // A list has its tensors where a tensor has its segment, which nobody writes.
+  // One without tensors, or of lists, reads as a tensor whose numbers do not
+  // fit.
+  if (isTensor &&
+      convertProto(proto, contents.size(), results.emplace_back(), error))
+    return true;
+  results.clear();
+  std::optional<std::vector<Proto>> list = parseList(contents);
+  std::string ignored;
+  return list && llvm::all_of(*list, [&](const Proto &part) {
+           return convertProto(part, contents.size(), results.emplace_back(),
+                               isTensor ? ignored : error);
+         });
 }

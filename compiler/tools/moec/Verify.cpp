@@ -90,21 +90,28 @@ readTensors(StringRef folder, StringRef kind, size_t index) {
 }
 
 static void runDataSet(Model &model, StringRef folder) {
+  size_t count = model.getInputs().size();
   std::vector<Tensor> tensors;
-  for (const moe_value_info_t &info : model.getInputs()) {
-    auto list = readTensors(folder, "input", tensors.size());
-    if (!list || list->size() != 1)
-      exitWithError("found no file with one tensor for input '" +
-                    std::string(info.name) + "' in '" + folder.str() + "'");
-    Tensor *tensor = &list->front();
-    // Some exporters store a scalar as a vector of one element.
-    if (info.rank == 0 && tensor->dims == std::vector<int64_t>{1})
-      tensor->dims.clear();
-    tensors.push_back(std::move(*tensor));
+  for (size_t file = 0; tensors.size() < count; ++file) {
+    auto list = readTensors(folder, "input", file);
+    if (!list)
+      exitWithError("found no file with a tensor for input '" +
+                    std::string(model.getInputs()[tensors.size()].name) +
+                    "' in '" + folder.str() + "'");
+    for (Tensor &tensor : *list)
+      tensors.push_back(std::move(tensor));
   }
+  if (tensors.size() > count)
+    exitWithError("expected " + std::to_string(count) +
+                  " tensors in the files input_N.pb of '" + folder.str() +
+                  "', got " + std::to_string(tensors.size()));
   std::vector<moe_input_t> inputs;
-  for (auto [info, tensor] : llvm::zip_equal(model.getInputs(), tensors))
+  for (auto [info, tensor] : llvm::zip_equal(model.getInputs(), tensors)) {
+    // Some exporters store a scalar as a vector of one element.
+    if (info.rank == 0 && tensor.dims == std::vector<int64_t>{1})
+      tensor.dims.clear();
     inputs.push_back({info.name, tensor.view()});
+  }
   model.run(inputs);
 }
 
@@ -198,7 +205,9 @@ static bool compareDataSet(const Model &model, StringRef folder,
 /// An artifact that goes away with the object.
 class TemporaryArtifact {
 public:
-  TemporaryArtifact(const VerifyState &state, StringRef weights) {
+  /// Sequences are as long as those of `dataSet`.
+  TemporaryArtifact(const VerifyState &state, StringRef weights,
+                    StringRef dataSet) {
     if (std::error_code code =
             fs::createTemporaryFile("moec-verify", "moe", path))
       exitWithError("cannot create a temporary file: " + code.message());
@@ -208,6 +217,16 @@ public:
     options.outputPath = path.str().str();
     state.compileFlags.apply(options);
     options.weights = weights.str();
+    options.import.getSequenceRanks =
+        [&](unsigned index) -> std::optional<std::vector<int64_t>> {
+      auto list = readTensors(dataSet, "input", index);
+      if (!list)
+        return std::nullopt;
+      std::vector<int64_t> ranks;
+      for (const Tensor &tensor : *list)
+        ranks.push_back(tensor.dims.size());
+      return ranks;
+    };
     Progress progress(/*quiet=*/false);
     options.onProgress = [&](StringRef step, double fraction) {
       progress.update(step, fraction);
@@ -227,7 +246,7 @@ private:
 /// Runs the data sets on weights that are rounded and on weights that are not.
 static bool verifyRounded(const VerifyState &state, Model &model,
                           ArrayRef<std::string> dataSets) {
-  TemporaryArtifact artifact(state, "keep");
+  TemporaryArtifact artifact(state, "keep", dataSets.front());
   Model kept(artifact.getPath(), state.runFlags);
   StringRef precision = state.compileFlags.weights;
   unsigned count = countRoundedWeights(model.getManifest(), kept.getManifest());
@@ -255,7 +274,7 @@ static void verify(const VerifyState &state) {
   std::vector<std::string> dataSets = findDataSets(folder);
 
   StringRef weights = state.compileFlags.weights;
-  TemporaryArtifact artifact(state, weights);
+  TemporaryArtifact artifact(state, weights, dataSets.front());
   Model model(artifact.getPath(), state.runFlags);
   bool allAgree = true;
   if (weights != "keep" && !state.hasTolerance) {
