@@ -203,14 +203,27 @@ static bool followsExperts(Value value) {
   return false;
 }
 
-/// Experts of a single product that see the tokens themselves.
+/// Experts of a single product that see the tokens themselves, or places for
+/// them.
 std::optional<FeedForward> BlockRaiser::readLinear(size_t i) {
   std::optional<FeedForward> network =
       matchLinearExpert(tracer, terms[i].main, out);
-  if (!network || (network->outputGates.empty() && terms[i].gates.empty()) ||
-      llvm::any_of(network->x.getLabels(), [&](int label) {
-        return label != network->up.in && !llvm::is_contained(tokens, label);
-      }))
+  if (!network)
+    return std::nullopt;
+  SmallVector<IndexedValue> gates(network->outputGates);
+  gates.append(terms[i].gates);
+  auto seesTokens = [&](const FeedForward &network) {
+    return llvm::all_of(network.x.getLabels(), [&](int label) {
+      return label == network.up.in || llvm::is_contained(tokens, label);
+    });
+  };
+  FeedForward dispatched = *network;
+  int expert = network->down.matrix.expert;
+  if (gates.empty() ||
+      !(seesTokens(*network) ||
+        (expert != Digit::kNone &&
+         matchDispatch(tracer, dispatched, gates, tokens, expert) &&
+         seesTokens(dispatched))))
     return std::nullopt;
   return network;
 }

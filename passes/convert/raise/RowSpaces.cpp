@@ -199,25 +199,43 @@ std::optional<Axis> Tracer::enterRows(const IndexedValue &index) {
   return getWhole(addRows({sort.getIndices(), {traced.axes[0]}}));
 }
 
-/// A constant index, or a run of indices at equal distances.
+/// A constant index, or a run of indices at equal distances along one dimension
+/// of `index` and the same along all others.
 static std::optional<Axis> readConstant(const IndexedValue &index,
                                         int64_t extent) {
   std::optional<SmallVector<int64_t>> numbers = getIntegers(index.value);
   if (!numbers || numbers->empty() || ShapedType::isDynamic(extent))
     return std::nullopt;
+  ArrayRef<int64_t> shape = getTensorType(index.value).getShape();
+  int64_t count = numbers->size(), step = 0;
+  std::optional<size_t> run;
+  // The distance of two neighbours along a dimension, in row-major order.
+  int64_t stride = count;
+  for (auto [dim, size] : llvm::enumerate(shape)) {
+    stride /= size;
+    if (size == 1 || (*numbers)[stride] == (*numbers)[0])
+      continue;
+    if (run)
+      return std::nullopt;
+    run = dim;
+    step = (*numbers)[stride] - (*numbers)[0];
+  }
+  int64_t size = run ? shape[*run] : 1;
+  int64_t inner = 1;
+  for (size_t dim = shape.size(); run && dim > *run + 1; --dim)
+    inner *= shape[dim - 1];
+  for (int64_t i = 0; i < count; ++i)
+    if ((*numbers)[i] != (*numbers)[0] + step * (i / inner % size))
+      return std::nullopt;
   int64_t first =
       numbers->front() < 0 ? numbers->front() + extent : numbers->front();
-  if (numbers->size() == 1)
+  if (!run)
     return extent == 1 ? Axis() : Axis{Digit{Digit::kNone, first, 1, extent}};
-  int64_t step = (*numbers)[1] - (*numbers)[0];
-  if (step < 1 || index.axes.size() != 1 || index.axes[0].size() != 1)
+  const Axis &axis = index.axes[*run];
+  if (step < 1 || axis.size() != 1)
     return std::nullopt;
-  for (size_t i = 1; i < numbers->size(); ++i)
-    if ((*numbers)[i] - (*numbers)[i - 1] != step)
-      return std::nullopt;
-  const Digit &digit = index.axes[0][0];
-  return Axis{Digit{digit.label, first + step * digit.offset, step * digit.step,
-                    extent}};
+  return Axis{Digit{axis[0].label, first + step * axis[0].offset,
+                    step * axis[0].step, extent}};
 }
 
 /// Rows that are scattered back into the order before a sort.
@@ -237,7 +255,7 @@ bool Tracer::stepScatter(onnx::ScatterNDOp op, IndexedValue &indexed) {
 
 std::optional<Axis> Tracer::readIndex(const IndexedValue &index,
                                       int64_t extent) {
-  if (std::optional<Axis> axis = readConstant(index, extent))
+  if (std::optional<Axis> axis = readConstant(trace(index), extent))
     return axis;
   if (std::optional<Axis> axis = resolveRows(index))
     return axis;
