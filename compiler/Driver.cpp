@@ -10,10 +10,11 @@
 #include "compiler/Artifact/ArtifactWriter.h"
 #include "compiler/DeviceEmission.h"
 #include "compiler/Emission.h"
-#include "frontends/onnx/Importer.h"
+#include "compiler/InstructionSetLevel.h"
 #include "passes/plan/DescribeModel.h"
 #include "passes/plan/placement/Plan.h"
 #include "passes/target/common/HostCalls.h"
+#include "passes/target/cpu/Passes.h"
 #include "passes/target/gpu/DeviceCalls.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -99,7 +100,7 @@ private:
     if (info.phase == Phase::Plan)
       recordExperts();
     if (info.phase != Phase::Import &&
-        failed(runPasses(*module, info.phase, options.isas.back())))
+        failed(runPasses(*module, info.phase, getWantedLevels().back())))
       return failure();
     if (info.phase == Phase::Convert && failed(checkMissed()))
       return failure();
@@ -143,17 +144,35 @@ private:
     return success();
   }
 
+  /// The names of the wanted instruction set levels, lowest first.
+  std::vector<std::string> getWantedLevels() const {
+    std::vector<std::string> wanted;
+    for (const InstructionSetLevel &level : getInstructionSetLevels())
+      if (options.isas.empty() || llvm::is_contained(options.isas, level.name))
+        wanted.push_back(level.name.str());
+    return wanted;
+  }
+
+  /// Without a wish, levels whose code would be that of the one below are left
+  /// out.
+  void chooseLevels() {
+    isas = getWantedLevels();
+    if (options.isas.empty() && !multipliesBF16(*module))
+      llvm::erase(isas, "avx512bf16");
+  }
+
   /// Compiles a copy of the module for each instruction set. While LLVM works
   /// on one copy in a thread of its own, the passes work on the next.
   LogicalResult emitCode() {
-    size_t count = options.isas.size();
+    chooseLevels();
+    size_t count = isas.size();
     code.resize(count);
     std::vector<CodeEmission> emissions(count);
     std::vector<std::future<LogicalResult>> results;
     LogicalResult prepared = success();
     for (size_t i = 0; i < count && succeeded(prepared); ++i) {
       auto start = std::chrono::steady_clock::now();
-      const std::string &isa = options.isas[i];
+      const std::string &isa = isas[i];
       if (options.onProgress)
         options.onProgress("code for " + isa, progress);
       code[i].isa = isa;
@@ -241,7 +260,7 @@ private:
     artifact.baseDir = options.baseDir;
     artifact.codeObjects = std::move(code);
     artifact.devices = std::move(devices);
-    artifact.compileOptions = {{"cpu", llvm::join(options.isas, ",")},
+    artifact.compileOptions = {{"cpu", llvm::join(isas, ",")},
                                {"weights", options.weights}};
     if (!options.devices.empty())
       artifact.compileOptions.emplace_back("devices",
@@ -326,6 +345,8 @@ private:
   /// The module after the plan phase, for devices.
   OwningOpRef<ModuleOp> planned;
   RemarkList remarks;
+  /// The instruction set levels that code is generated for, lowest first.
+  std::vector<std::string> isas;
   std::vector<CodeObject> code;
   std::vector<DeviceVariant> devices;
   llvm::json::Object experts;

@@ -34,8 +34,9 @@ struct CompileOptions {
   /// The folder that relative files in `#moe.view` are looked up in; empty: the
   /// folder of the model.
   std::string baseDir;
-  /// Instruction set levels to generate code for, lowest first.
-  std::vector<std::string> isas = {"x86-64-v3", "x86-64-v4"};
+  /// Instruction set levels to generate code for; empty: all that make a
+  /// difference for the model.
+  std::vector<std::string> isas;
   /// What becomes of weights that the model has as floats: "keep", "bf16",
   /// "int8" or "int4".
   std::string weights = "keep";

@@ -7,6 +7,8 @@
 
 #include "compiler/Emission.h"
 
+#include "compiler/InstructionSetLevel.h"
+
 #include "compiler/Optimize.h"
 
 #include "lld/Common/Driver.h"
@@ -41,6 +43,7 @@ constexpr StringRef kVersionScript =
 
 std::unique_ptr<llvm::TargetMachine> createTargetMachine(Location loc,
                                                          StringRef isa) {
+  moe::InstructionSetLevel level = moe::getInstructionSetLevel(isa);
   static const bool initialized = [] {
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
@@ -58,13 +61,13 @@ std::unique_ptr<llvm::TargetMachine> createTargetMachine(Location loc,
     return nullptr;
   }
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, isa, /*Features=*/"", llvm::TargetOptions(), llvm::Reloc::PIC_,
-      std::nullopt, llvm::CodeGenOptLevel::Default));
+      triple, level.processor, level.features, llvm::TargetOptions(),
+      llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default));
 }
 
 /// Lets LLVM use the whole width of the registers that `isa` has.
 void setAttributes(llvm::Module &module, StringRef isa, bool sanitize) {
-  StringRef width = isa == "x86-64-v4" ? "512" : "256";
+  StringRef width = moe::getInstructionSetLevel(isa).vectorBits;
   for (llvm::Function &function : module) {
     if (function.isDeclaration())
       continue;

@@ -8,12 +8,12 @@
 #include "compiler/tools/moec/CompileFlags.h"
 
 #include "compiler/DeviceEmission.h"
+#include "compiler/InstructionSetLevel.h"
 #include "compiler/Register.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
-#include "llvm/TargetParser/Host.h"
 
 #include <CLI/CLI.hpp>
 
@@ -46,12 +46,15 @@ void CompileFlags::addTo(CLI::App &command) {
                   "device architectures")
       ->delimiter(',')
       ->check(CLI::IsMember(known));
+  std::vector<std::string> levels = {"native"};
+  for (const InstructionSetLevel &level : getInstructionSetLevels())
+    levels.push_back(level.name.str());
   command
       .add_option("--cpu", cpus,
-                  "instruction set levels to generate code for "
-                  "(default: all)")
+                  "instruction set levels to generate code for (default: all "
+                  "that make a difference for the model)")
       ->delimiter(',')
-      ->check(CLI::IsMember({"native", "x86-64-v3", "x86-64-v4"}));
+      ->check(CLI::IsMember(levels));
   command
       .add_option("--weights", weights,
                   "keep the type of weights; or round floats in weights of "
@@ -70,30 +73,18 @@ void CompileFlags::addTo(CLI::App &command) {
       ->check(CLI::IsMember({"address"}));
 }
 
-/// The highest level that the build host itself has.
-static std::string getNativeLevel() {
-  llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-  for (StringRef feature :
-       {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})
-    if (!features.lookup(feature))
-      return "x86-64-v3";
-  return "x86-64-v4";
-}
-
 void CompileFlags::apply(CompileOptions &options) const {
   options.weights = weights;
   options.sanitize = sanitizer == "address";
   for (StringRef text : sequences)
     if (auto given = parseSequence(text))
       options.import.sequenceLengths[given->first.str()] = given->second;
-  options.isas.clear();
   for (const std::string &target : targets)
     if (target != "cpu" && !llvm::is_contained(options.devices, target))
       options.devices.push_back(target);
   for (const std::string &cpu : cpus)
-    options.isas.push_back(cpu == "native" ? getNativeLevel() : cpu);
-  llvm::sort(options.isas);
-  options.isas.erase(llvm::unique(options.isas), options.isas.end());
+    options.isas.push_back(cpu == "native" ? getNativeInstructionSet().str()
+                                           : cpu);
 }
 
 /// The ONNX node or the place in a file that `location` names.

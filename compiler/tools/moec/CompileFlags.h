@@ -21,7 +21,7 @@ class App;
 /// What `moec compile` and `moec verify` share.
 struct CompileFlags {
   std::vector<std::string> targets = {"cpu"};
-  std::vector<std::string> cpus = {"x86-64-v3", "x86-64-v4"};
+  std::vector<std::string> cpus;
   std::string weights = "keep";
   std::string sanitizer;
   /// NAME=N: how many tensors an input that is a sequence holds.

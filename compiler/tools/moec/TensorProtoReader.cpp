@@ -177,7 +177,9 @@ static bool convertProto(const Proto &proto, size_t size, Tensor &result,
 static std::optional<std::vector<Proto>>
 parseList(const std::string &contents) {
   ::onnx::SequenceProto list;
-  if (!list.ParseFromString(contents))
+  // A broken tensor has fields that a list knows nothing of.
+  if (contents.empty() || !list.ParseFromString(contents) ||
+      !list.GetReflection()->GetUnknownFields(list).empty())
     return std::nullopt;
   // An optional value may hold a sequence.
   if (list.elem_type() == ::onnx::SequenceProto::SEQUENCE &&

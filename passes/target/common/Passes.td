@@ -9,6 +9,31 @@ include "mlir/Pass/PassBase.td"
 // Meaning
 //===----------------------------------------------------------------------===//
 
+def NarrowHidden : Pass<"moe-narrow-hidden"> {
+  let summary = "rounds the values between the halves of the experts to bf16";
+  let description = [{
+    Where rows and panels of both halves are bf16, so are the values between them, as in the frameworks that such models
+    come from: tensor cores and some CPUs multiply bf16.
+
+    *Preconditions*: tensors.
+
+    ```mlir
+    func.func @main(%x: tensor<?x64xbf16>, %rows: tensor<?xi32>, %offsets: tensor<9xi32>,
+                    %up: tensor<8x2x32x16x2xbf16>, %down: tensor<8x4x16x16x2xbf16>, %h: tensor<?x32xf32>,
+                    %n: index, %init: tensor<?x64xf32>) -> tensor<?x64xf32> {
+      %empty = tensor.empty(%n) : tensor<?x32xf32>
+      %hidden = kern.experts_hidden %x, %rows, %offsets, %up outs(%empty : tensor<?x32xf32>)
+        {activation = #moe.activation<relu>, slots = 2}
+        : tensor<?x64xbf16>, tensor<?xi32>, tensor<9xi32>, tensor<8x2x32x16x2xbf16> -> tensor<?x32xf32>
+      %y = kern.experts_combine %hidden, %rows, %offsets, %down outs(%init : tensor<?x64xf32>) {slots = 2}
+        : tensor<?x32xf32>, tensor<?xi32>, tensor<9xi32>, tensor<8x4x16x16x2xbf16> -> tensor<?x64xf32>
+      return %y : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
 def LowerReference : Pass<"moe-lower-reference"> {
   let summary = "turns operations of the moe dialect into plain loops";
   let description = [{

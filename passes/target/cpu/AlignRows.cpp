@@ -75,14 +75,15 @@ void alignOperand(Operation *op, OpOperand &rows, Value panels,
                   int64_t columns) {
   auto type = cast<RankedTensorType>(rows.get().getType());
   int64_t count = type.getShape().drop_back().back();
-  bool isNarrow = !type.getElementType().isF32();
+  bool isAsItShouldBe =
+      type.getElementType().isF32() || isPairOfBF16(rows.get(), panels);
   bool isWorthIt = type.getRank() == 2 && columns >= kFewColumns &&
                    (ShapedType::isDynamic(count) || count >= kFewRows);
-  if (isNarrow ? isPairOfBF16(rows.get(), panels)
-               : !isCrowded(type) || !isWorthIt)
+  if (isAsItShouldBe && !(isCrowded(type) && isWorthIt))
     return;
   ImplicitLocOpBuilder b(op->getLoc(), op);
-  rows.set(copyRows(b, rows.get(), b.getF32Type()));
+  rows.set(copyRows(b, rows.get(),
+                    isAsItShouldBe ? type.getElementType() : b.getF32Type()));
 }
 
 int64_t getColumns(Value result) {

@@ -1,4 +1,4 @@
-//===- InnerProduct.cpp - products in f32 -----------------------------------===//
+//===- InnerProduct.cpp - products that add up in f32 -----------------------===//
 //
 // Part of moec, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/target/cpu/InnerProduct.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;
 using namespace mlir::moe;
@@ -88,12 +90,68 @@ public:
   }
 };
 
+/// Pairs of bf16 on both sides, by the instruction vdpbf16ps: both products are
+/// added to the sum in f32.
+class DotOfBF16Product : public InnerProduct {
+public:
+  using InnerProduct::InnerProduct;
+
+  Type getRowType(MLIRContext *context) const override {
+    return BFloat16Type::get(context);
+  }
+
+  int64_t getDepth() const override { return 2; }
+
+  Operand loadPanel(KernelBuilder &b, Value panels, Value offset,
+                    int64_t lane) const override {
+    return {vector::LoadOp::create(b, getPairsType(b), panels,
+                                   b.add(offset, 2 * lane))};
+  }
+
+  Operand loadRow(KernelBuilder &b, Value rows, Value offset,
+                  int64_t count) const override {
+    auto pair = VectorType::get(2, b.getBF16Type());
+    Value entries;
+    if (count == 2) {
+      entries = vector::LoadOp::create(b, pair, rows, offset);
+    } else {
+      Value zeros = arith::ConstantOp::create(b, b.getZeroAttr(pair));
+      entries = vector::InsertOp::create(
+          b, memref::LoadOp::create(b, rows, offset), zeros, 0);
+    }
+    Value word = vector::ExtractOp::create(
+        b,
+        vector::BitCastOp::create(b, VectorType::get(1, b.getI32Type()),
+                                  entries),
+        0);
+    Value words =
+        vector::BroadcastOp::create(b, getVectorType(b.getI32Type()), word);
+    return {vector::BitCastOp::create(b, getPairsType(b), words)};
+  }
+
+  Value multiply(KernelBuilder &b, const Operand &row, const Operand &panel,
+                 Value sum) const override {
+    return LLVM::CallIntrinsicOp::create(
+               b, sum.getType(),
+               b.getStringAttr("llvm.x86.avx512bf16.dpbf16ps.512"),
+               ValueRange{sum, row.front(), panel.front()})
+        .getResult(0);
+  }
+
+private:
+  VectorType getPairsType(KernelBuilder &b) const {
+    return VectorType::get(2 * target.lanes, b.getBF16Type());
+  }
+};
+
 } // namespace
 
 std::unique_ptr<InnerProduct> InnerProduct::get(const TileTarget &target,
                                                 Type rows, Type panels) {
   if (panels.isF32() || panels.isF16())
     return std::make_unique<WidenedProduct>(target);
+  if (panels.isBF16() && rows.isBF16() && target.hasBF16Pairs)
+    return std::make_unique<DotOfBF16Product>(target);
   if (panels.isBF16())
     return std::make_unique<PairsOfBF16Product>(target);
   return nullptr;

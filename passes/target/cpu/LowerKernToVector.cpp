@@ -298,7 +298,7 @@ struct LowerKernToVector
     FailureOr<TileTarget> target = TileTarget::get(isa);
     if (failed(target)) {
       getOperation().emitError()
-          << "expected x86-64-v3 or x86-64-v4, got '" << isa << "'";
+          << "expected x86-64-v3, x86-64-v4 or avx512bf16, got '" << isa << "'";
       return signalPassFailure();
     }
     SmallVector<Operation *> work;

@@ -8,6 +8,7 @@
 #ifndef PASSES_TARGET_CPU_PASSES_H
 #define PASSES_TARGET_CPU_PASSES_H
 
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 
@@ -24,6 +25,11 @@ void buildCPULowerPipeline(OpPassManager &manager);
 
 /// Code for one instruction set level, such as "x86-64-v4".
 void buildCPUTargetPipeline(OpPassManager &manager, StringRef isa);
+
+/// Whether `module`, after the lower phase, has products of rows and panels
+/// that are both bf16, which levels with such instructions multiply as they
+/// are.
+bool multipliesBF16(ModuleOp module);
 
 } // namespace mlir::moe
 

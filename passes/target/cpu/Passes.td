@@ -8,7 +8,7 @@ include "mlir/Pass/PassBase.td"
 def AlignRows : Pass<"kern-align-rows"> {
   let summary = "gives kernels rows that do not push each other out of the caches";
   let description = [{
-    Rows of f32 that kernels multiply many times are copied where they lie a multiple of 1024 bytes apart, so that all of
+    Rows that kernels multiply many times are copied where they lie a multiple of 1024 bytes apart, so that all of
     them meet in a few sets of the caches; the copy has one cache line more for each row. The values between the two
     halves of the experts get such rows from the start. Narrow rows are copied to f32, but for rows of bf16 that meet
     panels of bf16: some levels multiply them as they are.
@@ -32,7 +32,7 @@ def LowerKernToVector : Pass<"kern-lower-to-vector", "::mlir::ModuleOp"> {
   let summary = "turns kern operations into parallel loops around kernels of vectors";
   let description = [{
     Adds one function for each type of rows and panels, which multiplies rows with a block of panels, holding a tile of
-    6 rows by 4 vectors (x86-64-v4) or 2 vectors (x86-64-v3) of sums in registers, and one for each kind of kernel, which does
+    6 rows by 4 vectors (2 vectors for x86-64-v3) of sums in registers, and one for each kind of kernel, which does
     with the sums what the operation asks for. Extents and strides are arguments, so the layers of a model share the
     kernels. Around them go `scf.parallel` loops over blocks of rows and columns.
 

@@ -38,6 +38,8 @@ struct TileTarget {
   /// Steps along the inner extent after which the next rows have their turn:
   /// until then the numbers of the panels stay in the second-level cache.
   int64_t chunkSteps;
+  /// Whether there are products of pairs of bf16 that add up in f32.
+  bool hasBF16Pairs = false;
 
   /// For an instruction set level such as "x86-64-v4".
   static FailureOr<TileTarget> get(StringRef isa);

@@ -15,7 +15,9 @@ using namespace moert;
 namespace {
 struct Features {
   uint32_t leaf1c = 0;
-  uint32_t leaf7b = 0;
+  uint32_t leaf7b = 0, leaf7c = 0;
+  /// The second part of leaf 7.
+  uint32_t leaf7more = 0;
   uint32_t extended1c = 0;
   /// The register sets that the system saves.
   uint64_t saved = 0;
@@ -23,15 +25,19 @@ struct Features {
 } // namespace
 
 static const char *const kLevels[] = {"x86-64", "x86-64-v2", "x86-64-v3",
-                                      "x86-64-v4"};
+                                      "x86-64-v4", "avx512bf16"};
 
 static Features readFeatures() {
   Features features;
   uint32_t a, b, c, d;
   if (__get_cpuid(1, &a, &b, &c, &d))
     features.leaf1c = c;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d))
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
     features.leaf7b = b;
+    features.leaf7c = c;
+    if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d))
+      features.leaf7more = a;
+  }
   if (__get_cpuid(0x80000001, &a, &b, &c, &d))
     features.extended1c = c;
   if (features.leaf1c & bit_OSXSAVE) {
@@ -42,7 +48,7 @@ static Features readFeatures() {
   return features;
 }
 
-/// The number of the highest level of the psABI.
+/// The number of the highest level.
 static int readLevel() {
   constexpr uint32_t lahf = 1 << 0, lzcnt = 1 << 5;
   constexpr uint32_t v2 = bit_SSE3 | bit_SSSE3 | bit_CMPXCHG16B | bit_SSE4_1 |
@@ -65,13 +71,16 @@ static int readLevel() {
     return 1;
   if (!has(features.leaf7b, v4leaf7) || !has(features.saved, savedZmm))
     return 2;
-  return 3;
+  if (!has(features.leaf7c, bit_AVX512VNNI) ||
+      !has(features.leaf7more, bit_AVX512BF16))
+    return 3;
+  return 4;
 }
 
 int moert::getLevelOrder(const std::string &isa) {
-  for (int level = 0; level < 4; ++level)
-    if (isa == kLevels[level])
-      return level;
+  for (const char *const &level : kLevels)
+    if (isa == level)
+      return &level - kLevels;
   return -1;
 }
 

@@ -16,8 +16,9 @@ namespace moert {
 /// this runtime does not know it.
 int getLevelOrder(const std::string &isa);
 
-/// True if the processor has the instructions of a level of the x86-64 psABI
-/// and the system saves its registers.
+/// True if the processor has the instructions of a level and the system saves
+/// its registers. Levels are those of the x86-64 psABI and `avx512bf16`:
+/// x86-64-v4 with AVX512-BF16 and AVX512-VNNI.
 bool isSupported(const std::string &isa);
 
 } // namespace moert

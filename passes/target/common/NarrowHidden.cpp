@@ -6,11 +6,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/kern/KernDialect.h"
-#include "passes/target/gpu/Passes.h"
+#include "passes/target/common/Passes.h"
 
 namespace mlir::moe {
 #define GEN_PASS_DEF_NARROWHIDDEN
-#include "passes/target/gpu/Passes.h.inc"
+#include "passes/target/common/Passes.h.inc"
 } // namespace mlir::moe
 
 using namespace mlir;

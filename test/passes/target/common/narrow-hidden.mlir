@@ -1,4 +1,4 @@
-// RUN: moe-opt %s --gpu-narrow-hidden | FileCheck %s
+// RUN: moe-opt %s --moe-narrow-hidden | FileCheck %s
 
 // Tests that the values between two halves in bf16 become bf16.
 
