@@ -7,6 +7,12 @@ get_property(tools GLOBAL PROPERTY MOEC_TOOLS)
 install(TARGETS ${tools} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 target_include_directories(moert INTERFACE "$<INSTALL_INTERFACE:include/moec>")
 install(TARGETS MoEPlugin moert EXPORT MoECTargets LIBRARY DESTINATION lib)
+# Opened at run time from the folder of the runtime.
+foreach(plugin IN ITEMS moert_mpi moe_emulated_cuda)
+  if(TARGET ${plugin})
+    install(TARGETS ${plugin} LIBRARY DESTINATION lib)
+  endif()
+endforeach()
 
 foreach(root IN ITEMS "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}")
   install(DIRECTORY "${root}/dialects" "${root}/passes" DESTINATION include/moec

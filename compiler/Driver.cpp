@@ -12,12 +12,13 @@
 #include "compiler/Emission.h"
 #include "compiler/InstructionSetLevel.h"
 #include "passes/plan/DescribeModel.h"
-#include "passes/plan/placement/Plan.h"
 #include "passes/target/common/HostCalls.h"
 #include "passes/target/cpu/Passes.h"
 #include "passes/target/gpu/DeviceCalls.h"
 
+#include "mlir/IR/Builders.h"
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Remarks.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
@@ -33,6 +34,7 @@
 
 using namespace mlir;
 using namespace mlir::moe;
+namespace json = llvm::json;
 
 namespace {
 
@@ -97,8 +99,8 @@ private:
       options.onProgress(info.name, progress);
     if (!module && failed(load()))
       return failure();
-    if (info.phase == Phase::Plan)
-      recordExperts();
+    if (info.phase == Phase::Plan && failed(recordExperts()))
+      return failure();
     if (info.phase != Phase::Import &&
         failed(runPasses(*module, info.phase, getWantedLevels().back())))
       return failure();
@@ -127,10 +129,47 @@ private:
   }
 
   /// Later phases no longer know what an expert is.
-  void recordExperts() {
+  LogicalResult recordExperts() {
     ExpertModel model = describeModel(*module);
-    if (!model.layers.empty())
-      experts = std::move(*toJSON(model).getAsObject());
+    if (model.layers.empty() && options.makePlan)
+      emitWarning(UnknownLoc::get(&context))
+          << "there are no experts to spread over ranks: the artifact is for "
+             "one rank";
+    if (model.layers.empty())
+      return success();
+    experts = std::move(*toJSON(model).getAsObject());
+    return options.makePlan ? placeExperts(model) : success();
+  }
+
+  /// Notes the plan at the layers and for the manifest.
+  LogicalResult placeExperts(const ExpertModel &model) {
+    llvm::Expected<Plan> plan = options.makePlan(model);
+    if (!plan)
+      return emitError(UnknownLoc::get(&context))
+             << llvm::toString(plan.takeError());
+    ranks = plan->machine.getNumRanks();
+    if (ranks == 1)
+      return success();
+    Builder builder(&context);
+    json::Array &layers = *experts.getArray("layers");
+    for (auto [i, op] : llvm::enumerate(getExpertLayers(*module))) {
+      SmallVector<Attribute> lists;
+      json::Array places;
+      for (const Turns &turns : plan->layers[i].placement) {
+        SmallVector<int64_t> numbers(turns.begin(), turns.end());
+        lists.push_back(builder.getI64ArrayAttr(numbers));
+        places.push_back(json::Array(numbers));
+      }
+      op->setAttr(
+          MoEDialect::kPlacementAttr,
+          PlacementAttr::get(&context, ranks, builder.getArrayAttr(lists)));
+      (*layers[i].getAsObject())["placement"] = std::move(places);
+      for (const std::string &text : plan->layers[i].remarks)
+        remark::passed(op.getLoc(), remark::RemarkOpts::name("experts placed")
+                                        .category("moe-place-experts"))
+            << remark::metric("why", text);
+    }
+    return success();
   }
 
   LogicalResult checkMissed() {
@@ -268,6 +307,7 @@ private:
     for (const CollectedRemark &remark : remarks)
       if (remark.kind == "passed")
         artifact.fusedBlocks.push_back(remark.location + ": " + remark.message);
+    artifact.ranks = ranks;
     artifact.experts = std::move(experts);
     // What the phases leave of the whole.
     if (options.onProgress)
@@ -349,7 +389,8 @@ private:
   std::vector<std::string> isas;
   std::vector<CodeObject> code;
   std::vector<DeviceVariant> devices;
-  llvm::json::Object experts;
+  int64_t ranks = 1;
+  json::Object experts;
   double progress = 0;
   unsigned dumped = 0;
 };

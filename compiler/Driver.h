@@ -11,7 +11,7 @@
 #include "compiler/Phases.h"
 #include "compiler/Remarks.h"
 #include "frontends/onnx/Importer.h"
-#include "passes/plan/placement/ExpertModel.h"
+#include "passes/plan/placement/Plan.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -40,6 +40,9 @@ struct CompileOptions {
   /// What becomes of weights that the model has as floats: "keep", "bf16",
   /// "int8" or "int4".
   std::string weights = "keep";
+  /// If not null, plans which ranks hold which experts of the model; code is
+  /// then generated for as many ranks.
+  std::function<llvm::Expected<Plan>(const ExpertModel &model)> makePlan;
   /// Device architectures to generate code for, such as "sm_80".
   std::vector<std::string> devices;
   /// How the model is imported.

@@ -9,6 +9,7 @@
 
 #include "dialects/kern/KernBufferization.h"
 #include "dialects/kern/KernDialect.h"
+#include "dialects/moe/MoEBufferization.h"
 #include "dialects/moe/MoEDialect.h"
 #include "dialects/onnx/ONNXDialect.h"
 #include "passes/convert/Passes.h"
@@ -27,6 +28,7 @@ void moe::registerDialects(DialectRegistry &registry) {
               cf::ControlFlowDialect, func::FuncDialect, linalg::LinalgDialect,
               LLVM::LLVMDialect, math::MathDialect, memref::MemRefDialect,
               scf::SCFDialect, tensor::TensorDialect, vector::VectorDialect>();
+  moe::registerBufferizableOpInterfaceExternalModels(registry);
   kern::registerBufferizableOpInterfaceExternalModels(registry);
 }
 

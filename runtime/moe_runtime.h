@@ -138,6 +138,33 @@ typedef enum moe_weights_mode {
   MOE_WEIGHTS_MAP = 1
 } moe_weights_mode_t;
 
+/* One of several ranks that run the same program together; see
+   docs/placement.md. */
+typedef struct moe_communicator moe_communicator_t;
+
+/* Makes `ranks` communicators that pass messages within this process, for as
+   many programs, each used by a thread of its own. The caller owns each of
+   `out_communicators`, in the order of ranks. */
+MOE_API moe_status_t
+moe_communicator_local(size_t ranks, moe_communicator_t **out_communicators);
+
+/* Joins the ranks that a launcher has started; `transport`: "mpi", for
+   processes that mpirun started. The caller owns the result. A process may do
+   so once. */
+MOE_API moe_status_t moe_communicator_open(const char *transport,
+                                           moe_communicator_t **out_result);
+
+MOE_API moe_status_t
+moe_communicator_rank(const moe_communicator_t *communicator, size_t *out_rank,
+                      size_t *out_ranks);
+
+/* How many bytes the rank has sent to other ranks so far, without counts. */
+MOE_API moe_status_t moe_communicator_bytes_sent(
+    const moe_communicator_t *communicator, uint64_t *out_bytes);
+
+/* Gives up the caller's claim. Programs keep it alive. Null is ignored. */
+MOE_API void moe_communicator_close(moe_communicator_t *communicator);
+
 typedef struct moe_program_options {
   /* sizeof(moe_program_options_t) of the caller. */
   size_t struct_size;
@@ -150,6 +177,10 @@ typedef struct moe_program_options {
   /* Where to run: "cpu" or null; "cuda", the first device of the CUDA driver;
      "emulate", a device that this process emulates (slow: for tests). */
   const char *device;
+  /* For an artifact that was compiled for several ranks: the rank to be, or
+     null. Such a program reads the weights of its own experts only. One session
+     of it may run at a time, and all ranks must run the same inputs. */
+  moe_communicator_t *communicator;
 } moe_program_options_t;
 
 /* Opens the artifact at `path`. `options` may be null: all zero. The caller

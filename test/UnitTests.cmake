@@ -5,8 +5,10 @@ find_package(GTest REQUIRED)
 add_library(moert-test-code MODULE runtime/core/Inputs/Code.c)
 
 add_executable(moert-tests
+  runtime/comm/LocalGroupTest.cpp
   runtime/core/AllocationsTest.cpp
   runtime/core/BindInputsTest.cpp
+  runtime/core/ExpertExchangeTest.cpp
   runtime/core/SessionStateTest.cpp
   runtime/core/SessionTest.cpp
   runtime/core/SessionWatchTest.cpp

@@ -28,6 +28,10 @@ if shutil.which("ptxas") or os.access("/usr/local/cuda/bin/ptxas", os.X_OK):
 if os.path.exists(os.path.join(config.moec_build, "lib", "libmoe_emulated_cuda.so")):
     config.available_features.add("emulated-device")
 
+# Ranks that are processes.
+if shutil.which("mpirun") and os.path.exists(os.path.join(config.moec_build, "lib", "libmoert_mpi.so")):
+    config.available_features.add("mpi")
+
 tools = [os.path.join(config.moec_build, "bin"), config.llvm_tools]
 config.environment["PATH"] = os.pathsep.join(tools + [os.environ["PATH"]])
 config.environment["HOME"] = os.environ.get("HOME", "/")

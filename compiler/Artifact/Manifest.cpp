@@ -124,12 +124,15 @@ static json::Array describeSegments(const SegmentTable &segments) {
   json::Array result;
   for (const Segment &segment : segments.getSegments()) {
     kern::SegmentOp op = segment.op;
-    result.push_back(json::Object{
+    json::Object entry{
         {"name", toString(op.getWeightName())},
         {"offset", segment.offset},
         {"bytes", segment.bytes},
         {"type", print(op.getType())},
-        {"layout", op.getPacked() ? print(*op.getPacked()) : "row-major"}});
+        {"layout", op.getPacked() ? print(*op.getPacked()) : "row-major"}};
+    if (std::optional<uint64_t> layer = op.getExpertLayer())
+      entry["expert_layer"] = *layer;
+    result.push_back(std::move(entry));
   }
   return result;
 }
@@ -205,6 +208,8 @@ FailureOr<std::string> moe::makeManifest(ModuleOp module,
   for (const std::string &block : options.fusedBlocks)
     blocks.push_back(toString(block));
   manifest["fused_blocks"] = std::move(blocks);
+  if (options.ranks > 1)
+    manifest["ranks"] = options.ranks;
   if (!options.experts.empty())
     manifest["experts"] = json::Object(options.experts);
   manifest["weights"] = describeSegments(segments);

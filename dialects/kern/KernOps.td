@@ -39,6 +39,8 @@ def Kern_SegmentOp : Kern_Op<"segment", [Symbol]> {
   let description = [{
     The bytes at `offset` of the weights section hold a tensor of type `type`. Its numbers come from `sources`: each is
     an array of `#moe.view`, read as in `moe.weight`, of type `source_type`, and converted to the element type of `type`.
+    With `expert_layer` the leading dimension of `type` counts the experts of that layer, and a rank that does not hold an
+    expert does not need its numbers.
     Without `packed` there is one source and `type` is `source_type`, row-major, up to the element type.
 
     **Constraints**
@@ -54,7 +56,8 @@ def Kern_SegmentOp : Kern_Op<"segment", [Symbol]> {
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, StrAttr:$weight_name, I64Attr:$offset, ArrayAttr:$sources,
-                       TypeAttr:$source_type, OptionalAttr<Kern_PackedAttr>:$packed, TypeAttr:$type);
+                       TypeAttr:$source_type, OptionalAttr<Kern_PackedAttr>:$packed, TypeAttr:$type,
+                       OptionalAttr<I64Attr>:$expert_layer);
   let assemblyFormat = "$sym_name $weight_name attr-dict `:` $type";
 }
 

@@ -86,3 +86,26 @@ ActivationAttr ActivationAttr::get(MLIRContext *context, ActivationKind kind,
   return get(context, kind, FloatAttr::get(f64, alpha),
              FloatAttr::get(f64, limit), FloatAttr::get(f64, upOffset));
 }
+
+LogicalResult
+PlacementAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
+                      int64_t ranks, ArrayAttr experts) {
+  // placement_c1
+  if (ranks < 1 || experts.empty())
+    return emitError() << "expected at least one rank and one expert, got "
+                       << ranks << " and " << experts.size();
+  for (auto [e, entry] : llvm::enumerate(experts)) {
+    auto list = dyn_cast<ArrayAttr>(entry);
+    if (!list || list.empty())
+      return emitError() << "expected a list of ranks for expert " << e
+                         << ", got " << entry;
+    // placement_c2
+    for (Attribute rank : list) {
+      auto number = dyn_cast<IntegerAttr>(rank);
+      if (!number || number.getInt() < 0 || number.getInt() >= ranks)
+        return emitError() << "expected a rank below " << ranks
+                           << " for expert " << e << ", got " << rank;
+    }
+  }
+  return success();
+}

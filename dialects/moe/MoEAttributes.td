@@ -137,4 +137,25 @@ def MoE_ViewAttr : AttrDef<MoE_Dialect, "View"> {
   }];
 }
 
+def MoE_PlacementAttr : AttrDef<MoE_Dialect, "Placement"> {
+  let mnemonic = "placement";
+  let summary = "which ranks hold which experts of a layer";
+  let description = [{
+    `experts[e]` lists the ranks that hold expert e. The j-th assignment (from 0) to expert e among the tokens that rank
+    r owns goes to `experts[e][(r + j) mod n]`, n being the length of the list; a rank that is listed twice has a double
+    share.
+
+    As the discardable attribute `moe.placement` of a `moe.fused_ffn` it is a decision that `moe-place-experts` carries out.
+
+    **Constraints**
+    - (C1) There is at least one rank and one expert; every list has a rank.
+    - (C2) Ranks are below `ranks`.
+
+    Example: `#moe.placement<ranks = 2, experts = [[0], [1], [0, 1]]>`
+  }];
+  let parameters = (ins "int64_t":$ranks, "::mlir::ArrayAttr":$experts);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
 #endif // DIALECTS_MOE_MOEATTRIBUTES_TD

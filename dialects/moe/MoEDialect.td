@@ -20,8 +20,11 @@ def MoE_Dialect : Dialect {
     - level 2, **permuted**: `moe.unpack`, `moe.permute`, `moe.grouped_matmul`, `moe.combine`. Ids, weights, the order
       by expert and the offsets of the experts are explicit tensors.
     - level 3, **fused**: `moe.route_permute`, `moe.fused_ffn`.
+    - level 4, **placed**: `moe.exchange.begin`, `moe.exchange.dispatch`, `moe.exchange.combine` around the experts of a
+      rank.
 
-    Every operation is a pure function of tensors; `passes/target/common` gives each its executable meaning.
+    Every operation of the first levels is a pure function of tensors; `passes/target/common` gives each its executable
+    meaning. Exchanges are what all ranks do together, in the same order.
   }];
   let useDefaultAttributePrinterParser = 1;
   let useDefaultTypePrinterParser = 1;
@@ -35,6 +38,12 @@ def MoE_Dialect : Dialect {
 
     /// The same: names of their dynamic dimensions, empty where there is none.
     static constexpr llvm::StringLiteral kDimsAttr = "moe.dims";
+
+    /// Discardable attribute of moe.fused_ffn, a #moe.placement: where its experts shall be.
+    static constexpr llvm::StringLiteral kPlacementAttr = "moe.placement";
+
+    /// Discardable attribute of moe.weight: the number of the placed layer whose experts its leading dimension counts.
+    static constexpr llvm::StringLiteral kExpertLayerAttr = "moe.expert_layer";
   }];
 }
 

@@ -358,4 +358,10 @@ def MoE_FusedFFNOp : MoE_Op<"fused_ffn", [AttrSizedOperandSegments]> {
   }];
 }
 
+//===----------------------------------------------------------------------===//
+// Level 4: placed
+//===----------------------------------------------------------------------===//
+
+include "dialects/moe/ExchangeOps.td"
+
 #endif // DIALECTS_MOE_MOEOPS_TD

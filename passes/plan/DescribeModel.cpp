@@ -23,6 +23,15 @@ SmallVector<FusedFFNOp> moe::getExpertLayers(ModuleOp module) {
   return layers;
 }
 
+Value moe::getExpertIds(FusedFFNOp op) {
+  Operation *producer = op.getRows().getDefiningOp();
+  if (auto router = dyn_cast_or_null<RoutePermuteOp>(producer))
+    return router.getIds();
+  if (auto permute = dyn_cast_or_null<PermuteOp>(producer))
+    return permute.getIds();
+  return {};
+}
+
 /// The name of the ONNX node behind an operation.
 static std::string getName(Operation *op) {
   if (auto name = dyn_cast<NameLoc>(op->getLoc()))

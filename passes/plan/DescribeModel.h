@@ -18,6 +18,9 @@ namespace mlir::moe {
 /// Every `moe.fused_ffn` of known extents, in order.
 SmallVector<FusedFFNOp> getExpertLayers(ModuleOp module);
 
+/// The ids that the order of `op` was made from, or a null value.
+Value getExpertIds(FusedFFNOp op);
+
 ExpertLayer describeLayer(FusedFFNOp op);
 
 /// The layers of `getExpertLayers` and the bytes of all other weights.

@@ -49,6 +49,30 @@ def RecordRouting : Pass<"moe-record-routing", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def PlaceExperts : Pass<"moe-place-experts", "::mlir::ModuleOp"> {
+  let summary = "puts exchanges between ranks around experts that have a placement";
+  let description = [{
+    A `moe.fused_ffn` with the attribute `moe.placement` becomes `moe.exchange.begin` and `moe.exchange.dispatch`, a
+    `moe.fused_ffn` of the rows that this rank gets, and `moe.exchange.combine`. All ranks run the same code; experts keep
+    their numbers, and those that lie elsewhere have no rows. Stacks of experts that are a `moe.weight` are marked with the
+    number of the layer, since a rank needs a part of them only.
+
+    *Guarantees*: no `moe.placement` is left on a `moe.fused_ffn`.
+
+    ```mlir
+    func.func @main(%x: tensor<?x64xf32>, %ids: tensor<?x2xi64>, %w: tensor<?x2xf32>, %up: tensor<3x64x32xf32>,
+                    %down: tensor<3x32x64xf32>) -> tensor<?x64xf32> {
+      %rows, %offsets = moe.permute %ids {experts = 3} : tensor<?x2xi64> -> tensor<?xi32>, tensor<4xi32>
+      %y = moe.fused_ffn %x, %w, %rows, %offsets up(%up : tensor<3x64x32xf32>) down(%down : tensor<3x32x64xf32>)
+             {activation = #moe.activation<relu>, moe.placement = #moe.placement<ranks = 2, experts = [[0], [1], [0, 1]]>}
+             : tensor<?x64xf32>, tensor<?x2xf32>, tensor<?xi32>, tensor<4xi32> -> tensor<?x64xf32>
+      return %y : tensor<?x64xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def PlanWeights : Pass<"moe-plan-weights", "::mlir::ModuleOp"> {
   let summary = "gives every weight its place in the artifact";
   let description = [{

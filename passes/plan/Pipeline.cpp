@@ -11,6 +11,7 @@ using namespace mlir;
 
 void moe::buildPlanPipeline(OpPassManager &manager, StringRef weights) {
   manager.addPass(createRecordRouting());
+  manager.addPass(createPlaceExperts());
   LowerToKernOptions options;
   options.weights = weights.str();
   manager.addPass(createLowerToKern(options));

@@ -45,6 +45,18 @@ SmallVector<WeightOp> getPackedWeights(kern::PackOp pack) {
   return weights;
 }
 
+/// The layer of whose experts all of `weights` are stacks, or null.
+IntegerAttr getExpertLayer(ArrayRef<WeightOp> weights) {
+  IntegerAttr layer;
+  for (WeightOp weight : weights) {
+    auto own = weight->getAttrOfType<IntegerAttr>(MoEDialect::kExpertLayerAttr);
+    if (!own || (layer && own != layer))
+      return {};
+    layer = own;
+  }
+  return layer;
+}
+
 /// Hands out segments of the weights section.
 class WeightPlanner {
 public:
@@ -67,11 +79,16 @@ public:
     Attribute key = builder.getArrayAttr(
         {sources, packed ? Attribute(packed) : builder.getUnitAttr(),
          TypeAttr::get(first.getType())});
+    IntegerAttr layer = getExpertLayer(weights);
     kern::SegmentOp &segment = segments[key];
     if (!segment) {
       std::string name = llvm::join(names, ", ");
       segment = create(op->getLoc(), name, sources, first.getType(), packed,
                        cast<RankedTensorType>(type));
+      segment.setExpertLayerAttr(layer);
+    } else if (segment.getExpertLayerAttr() != layer) {
+      // What several layers share, ranks need as a whole.
+      segment.removeExpertLayerAttr();
     }
     builder.setInsertionPoint(op);
     Value placed = kern::WeightOp::create(
@@ -92,7 +109,8 @@ private:
     builder.setInsertionPointToStart(module.getBody());
     auto segment =
         kern::SegmentOp::create(builder, loc, getSymbolName(name), name, offset,
-                                sources, sourceType, packed, type);
+                                sources, sourceType, packed, type,
+                                /*expert_layer=*/IntegerAttr());
     symbols.insert(segment);
     if (last)
       segment->moveAfter(last);

@@ -18,20 +18,10 @@ using namespace mlir::moe;
 
 namespace {
 
-/// The ids that the order of `op` was made from, or a null value.
-Value getIds(FusedFFNOp op) {
-  Operation *producer = op.getRows().getDefiningOp();
-  if (auto router = dyn_cast_or_null<RoutePermuteOp>(producer))
-    return router.getIds();
-  if (auto permute = dyn_cast_or_null<PermuteOp>(producer))
-    return permute.getIds();
-  return {};
-}
-
 struct RecordRouting : public moe::impl::RecordRoutingBase<RecordRouting> {
   void runOnOperation() override {
     for (auto [layer, op] : llvm::enumerate(getExpertLayers(getOperation())))
-      if (Value ids = getIds(op))
+      if (Value ids = getExpertIds(op))
         record(op, layer, ids);
   }
 

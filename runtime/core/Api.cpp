@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/comm/LocalGroup.h"
 #include "runtime/core/Session.h"
 
 #include <algorithm>
@@ -16,6 +17,10 @@ using namespace moert;
 
 struct moe_program {
   std::shared_ptr<const Program> program;
+};
+
+struct moe_communicator {
+  std::shared_ptr<Communicator> communicator;
 };
 
 struct moe_session {
@@ -63,6 +68,69 @@ const char *moe_error_message(void) { return lastError.c_str(); }
 const char *moe_runtime_version(void) { return MOERT_VERSION; }
 
 //===----------------------------------------------------------------------===//
+// Ranks
+//===----------------------------------------------------------------------===//
+
+moe_status_t moe_communicator_local(size_t ranks,
+                                    moe_communicator_t **out_communicators) {
+  if (!out_communicators)
+    return nullPointer("out_communicators");
+  return guard([&] {
+    constexpr size_t kMaxRanks = 1024;
+    if (ranks == 0 || ranks > kMaxRanks)
+      return Status(MOE_ERROR_INVALID_ARGUMENT,
+                    "expected between 1 and " + std::to_string(kMaxRanks) +
+                        " ranks, got " + std::to_string(ranks));
+    std::vector<std::unique_ptr<moe_communicator>> handles;
+    for (std::shared_ptr<Communicator> &communicator : makeLocalGroup(ranks))
+      handles.emplace_back(new moe_communicator{std::move(communicator)});
+    for (size_t i = 0; i < ranks; ++i)
+      out_communicators[i] = handles[i].release();
+    return Status();
+  });
+}
+
+moe_status_t moe_communicator_open(const char *transport,
+                                   moe_communicator_t **out_result) {
+  if (!transport)
+    return nullPointer("transport");
+  if (!out_result)
+    return nullPointer("out_result");
+  return guard([&] {
+    auto handle = std::make_unique<moe_communicator>();
+    Status status = Communicator::open(transport, handle->communicator);
+    if (status.ok())
+      *out_result = handle.release();
+    return status;
+  });
+}
+
+moe_status_t moe_communicator_rank(const moe_communicator_t *communicator,
+                                   size_t *out_rank, size_t *out_ranks) {
+  if (!communicator)
+    return nullPointer("communicator");
+  if (!out_rank || !out_ranks)
+    return nullPointer(out_rank ? "out_ranks" : "out_rank");
+  *out_rank = communicator->communicator->getRank();
+  *out_ranks = communicator->communicator->getSize();
+  return MOE_OK;
+}
+
+moe_status_t moe_communicator_bytes_sent(const moe_communicator_t *communicator,
+                                         uint64_t *out_bytes) {
+  if (!communicator)
+    return nullPointer("communicator");
+  if (!out_bytes)
+    return nullPointer("out_bytes");
+  *out_bytes = communicator->communicator->getBytesSent();
+  return MOE_OK;
+}
+
+void moe_communicator_close(moe_communicator_t *communicator) {
+  delete communicator;
+}
+
+//===----------------------------------------------------------------------===//
 // Programs
 //===----------------------------------------------------------------------===//
 
@@ -95,6 +163,8 @@ moe_status_t moe_program_open(const char *path,
                       "expected the device 'cpu', 'cuda' or 'emulate', got '" +
                           name + "'");
     }
+    if (given.communicator)
+      wanted.communicator = given.communicator->communicator;
     auto handle = std::make_unique<moe_program>();
     Status status = Program::open(path, wanted, handle->program);
     if (status.ok())

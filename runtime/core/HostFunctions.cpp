@@ -17,6 +17,7 @@ using namespace moert;
 static thread_local Session *currentSession = nullptr;
 
 const char HostFunctions::kOutOfMemory[] = "out of memory";
+const char HostFunctions::kExchangeError[] = "exchange between ranks failed";
 
 Session *HostFunctions::exchangeSession(Session *session) {
   return std::exchange(currentSession, session);
@@ -25,10 +26,13 @@ Session *HostFunctions::exchangeSession(Session *session) {
 const MoertHost &Session::getHost() {
   using Functions = HostFunctions;
   static const MoertHost host = {
-      Functions::allocate,       Functions::release, Functions::parallel,
-      Functions::fail,           Functions::arena,   Functions::getThreadCount,
-      Functions::getThreadIndex, Functions::mark,    Functions::recordRouting,
-      Functions::append};
+      Functions::allocate,       Functions::release,
+      Functions::parallel,       Functions::fail,
+      Functions::arena,          Functions::getThreadCount,
+      Functions::getThreadIndex, Functions::mark,
+      Functions::recordRouting,  Functions::append,
+      Functions::exchangeBegin,  Functions::exchangeDispatch,
+      Functions::exchangeCombine};
   return host;
 }
 
@@ -101,4 +105,34 @@ void HostFunctions::append(int64_t input, int64_t output, int64_t axis,
   (void)axis; // As the manifest says.
   if (!state->append(past, continued, extent, result))
     fail(kOutOfMemory, extent);
+}
+
+// Only code for several ranks calls these, and its sessions have an exchange.
+
+int64_t HostFunctions::exchangeBegin(int64_t layer, const int32_t *ids,
+                                     int64_t stride, int64_t tokens,
+                                     int64_t slots) {
+  int64_t count = 0;
+  if (!currentSession->exchange->begin(layer, ids, stride, tokens, slots,
+                                       count))
+    fail(kExchangeError, 0);
+  return count;
+}
+
+void HostFunctions::exchangeDispatch(int64_t, const void *x,
+                                     int64_t strideBytes, int64_t rowBytes,
+                                     const float *weights, int64_t weightStride,
+                                     void *rows, int32_t *ids,
+                                     float *rowWeights) {
+  if (!currentSession->exchange->dispatch(x, strideBytes, rowBytes, weights,
+                                          weightStride, rows, ids, rowWeights))
+    fail(kExchangeError, 0);
+}
+
+void HostFunctions::exchangeCombine(int64_t, const float *sums, int64_t stride,
+                                    int64_t width, float *result,
+                                    int64_t resultStride) {
+  if (!currentSession->exchange->combine(sums, stride, width, result,
+                                         resultStride))
+    fail(kExchangeError, 0);
 }

@@ -26,11 +26,22 @@ struct HostFunctions {
   static void recordRouting(int64_t layer, const MoertRouting *routing);
   static void append(int64_t input, int64_t output, int64_t axis,
                      int64_t extent, MoertDescriptor *result);
+  static int64_t exchangeBegin(int64_t layer, const int32_t *ids,
+                               int64_t stride, int64_t tokens, int64_t slots);
+  static void exchangeDispatch(int64_t layer, const void *x,
+                               int64_t strideBytes, int64_t rowBytes,
+                               const float *weights, int64_t weightStride,
+                               void *rows, int32_t *ids, float *rowWeights);
+  static void exchangeCombine(int64_t layer, const float *sums, int64_t stride,
+                              int64_t width, float *result,
+                              int64_t resultStride);
 
   /// Makes `session` the one of the calling thread and returns the one before.
   static Session *exchangeSession(Session *session);
   /// The message of failures for want of memory.
   static const char kOutOfMemory[];
+  /// That of exchanges, which tell more themselves.
+  static const char kExchangeError[];
 };
 
 } // namespace moert

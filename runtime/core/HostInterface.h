@@ -35,7 +35,7 @@ extern "C" {
 
 /* Version of this interface; a code object states the one that it was built
    for in the manifest of its artifact. */
-#define MOERT_HOST_VERSION 2
+#define MOERT_HOST_VERSION 3
 
 typedef struct {
   void *allocated;
@@ -99,6 +99,25 @@ typedef struct {
      and copies nothing. Fails the run if there is no memory. */
   void (*append)(int64_t input, int64_t output, int64_t axis, int64_t extent,
                  MoertDescriptor *result);
+  /* Exchanges between ranks, which all ranks call in the same order; see
+     dialects/moe/ExchangeOps.td. `layer` counts as in record_routing; the
+     manifest has its placement. Strides and widths are in elements unless they
+     say bytes. Fail the run if another rank fails or does not answer.
+
+     Takes the experts of all tokens, tokens x slots; returns the number of rows
+     that this rank gets. `ids` must live until exchange_dispatch. */
+  int64_t (*exchange_begin)(int64_t layer, const int32_t *ids, int64_t stride,
+                            int64_t tokens, int64_t slots);
+  /* Sends rows of x and their weights; writes what this rank gets, row by row
+     without gaps. */
+  void (*exchange_dispatch)(int64_t layer, const void *x, int64_t stride_bytes,
+                            int64_t row_bytes, const float *weights,
+                            int64_t weight_stride, void *rows, int32_t *ids,
+                            float *row_weights);
+  /* Returns sums to the owners of the tokens; writes the result of all tokens.
+   */
+  void (*exchange_combine)(int64_t layer, const float *sums, int64_t stride,
+                           int64_t width, float *result, int64_t result_stride);
 } MoertHost;
 
 #ifdef __cplusplus

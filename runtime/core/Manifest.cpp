@@ -187,6 +187,64 @@ static Status parseStates(const json &manifest, Manifest &result) {
   return Status();
 }
 
+/// The lists of ranks of a layer, all below `ranks`.
+static bool parsePlacement(const json &lists, uint32_t ranks,
+                           LayerPlacement &placement) {
+  if (!lists.is_array() || lists.empty())
+    return false;
+  for (const json &list : lists) {
+    if (!list.is_array() || list.empty())
+      return false;
+    std::vector<int32_t> &expert = placement.emplace_back();
+    for (const json &rank : list) {
+      if (!rank.is_number_unsigned() || rank.get<uint64_t>() >= ranks)
+        return false;
+      expert.push_back(rank.get<int32_t>());
+    }
+  }
+  return true;
+}
+
+static Status parseRanks(const json &manifest, Manifest &result) {
+  if (!manifest.contains("ranks"))
+    return Status();
+  uint32_t ranks;
+  if (!parseIndex(manifest, "ranks", 1 << 20, ranks) || ranks == 0)
+    return malformed("expected a number 'ranks'");
+  result.ranks = ranks;
+  if (!manifest.contains("experts") || !manifest["experts"].is_object() ||
+      !manifest["experts"].contains("layers") ||
+      !manifest["experts"]["layers"].is_array() ||
+      !manifest.contains("weights") || !manifest["weights"].is_array())
+    return malformed("expected 'experts' and 'weights' beside 'ranks'");
+  for (const json &layer : manifest["experts"]["layers"]) {
+    LayerPlacement &placement = result.placements.emplace_back();
+    if (layer.is_object() && layer.contains("placement") &&
+        !parsePlacement(layer["placement"], ranks, placement))
+      return malformed("expected a list of ranks for each expert in "
+                       "'placement'");
+  }
+  for (const json &entry : manifest["weights"]) {
+    if (!entry.is_object() || !entry.contains("expert_layer"))
+      continue;
+    ExpertWeights weights;
+    if (!parseIndex(entry, "expert_layer", result.placements.size(),
+                    weights.layer) ||
+        !entry.contains("offset") || !entry["offset"].is_number_unsigned() ||
+        !entry.contains("bytes") || !entry["bytes"].is_number_unsigned())
+      return malformed("expected 'offset' and 'bytes' of weights of experts");
+    weights.offset = entry["offset"].get<uint64_t>();
+    weights.bytes = entry["bytes"].get<uint64_t>();
+    size_t experts = result.placements[weights.layer].size();
+    if (experts == 0 || weights.bytes % experts != 0)
+      return malformed("expected weights that can be divided among " +
+                       std::to_string(experts) + " experts, got " +
+                       std::to_string(weights.bytes) + " bytes");
+    result.expertWeights.push_back(weights);
+  }
+  return Status();
+}
+
 Status Manifest::parse(const std::string &text, Manifest &result) {
   json manifest = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!manifest.is_object())
@@ -200,5 +258,7 @@ Status Manifest::parse(const std::string &text, Manifest &result) {
     status = parseValues(manifest, "outputs", result.outputs);
   if (status.ok())
     status = parseStates(manifest, result);
+  if (status.ok())
+    status = parseRanks(manifest, result);
   return status;
 }

@@ -43,12 +43,27 @@ struct StateInfo {
   uint32_t input, output, axis;
 };
 
+/// The ranks that hold each expert of a layer; see #moe.placement.
+using LayerPlacement = std::vector<std::vector<int32_t>>;
+
+/// Weights of which a rank needs those of its experts only: `experts` pieces of
+/// equal size.
+struct ExpertWeights {
+  uint64_t offset, bytes;
+  uint32_t layer;
+};
+
 /// The part of the manifest that running a program needs.
 struct Manifest {
   uint32_t hostInterface = 0;
   std::vector<ValueInfo> inputs;
   std::vector<ValueInfo> outputs;
   std::vector<StateInfo> states;
+  /// How many ranks run the program together.
+  uint32_t ranks = 1;
+  /// By layer; empty where a layer has none.
+  std::vector<LayerPlacement> placements;
+  std::vector<ExpertWeights> expertWeights;
 
   static Status parse(const std::string &json, Manifest &result);
 };

@@ -11,6 +11,7 @@
 #include "runtime/device/cpu/InstructionSets.h"
 #include "runtime/device/cuda/Queue.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 using namespace moert;
@@ -89,6 +90,48 @@ Status Program::loadOnDevice(const Reader &reader) {
   return status;
 }
 
+/// Where the weights of experts are that lie on other ranks.
+static std::vector<Weights::Range> findUnneeded(const Manifest &manifest,
+                                                int rank) {
+  std::vector<Weights::Range> ranges;
+  for (const ExpertWeights &weights : manifest.expertWeights) {
+    const LayerPlacement &placement = manifest.placements[weights.layer];
+    uint64_t bytes = weights.bytes / placement.size();
+    uint64_t begin = weights.offset;
+    for (const std::vector<int32_t> &list : placement) {
+      if (std::find(list.begin(), list.end(), rank) == list.end()) {
+        if (!ranges.empty() && ranges.back().end == begin)
+          ranges.back().end += bytes;
+        else
+          ranges.push_back({begin, begin + bytes});
+      }
+      begin += bytes;
+    }
+  }
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Weights::Range &a, const Weights::Range &b) {
+              return a.begin < b.begin;
+            });
+  return ranges;
+}
+
+Status Program::joinRanks(const std::string &path, const Options &options) {
+  int ranks = options.communicator ? options.communicator->getSize() : 1;
+  if (ranks != static_cast<int>(manifest.ranks))
+    return Status(MOE_ERROR_UNSUPPORTED,
+                  "'" + path + "' was compiled for " +
+                      std::to_string(manifest.ranks) + " ranks, but runs on " +
+                      std::to_string(ranks) +
+                      "; compile it for as many (--ranks)");
+  if (manifest.ranks > 1 && options.target != Options::Target::CPU)
+    return Status(MOE_ERROR_UNSUPPORTED,
+                  "'" + path +
+                      "' was compiled for several ranks, which run on "
+                      "the CPU only");
+  communicator = options.communicator;
+  return Status();
+}
+
 Status Program::open(const std::string &path, const Options &options,
                      std::shared_ptr<const Program> &result) {
   Reader reader;
@@ -111,6 +154,9 @@ Status Program::open(const std::string &path, const Options &options,
                       std::to_string(MOERT_HOST_VERSION) +
                       "; compile the model again");
 
+  status = program->joinRanks(path, options);
+  if (!status.ok())
+    return status;
   const Section *code = nullptr;
   if (options.target == Options::Target::CPU)
     status = program->chooseCode(reader, options.isa, code);
@@ -133,8 +179,12 @@ Status Program::open(const std::string &path, const Options &options,
       return status;
   }
   if (weights) {
+    std::vector<Weights::Range> unneeded;
+    if (program->communicator)
+      unneeded =
+          findUnneeded(program->manifest, program->communicator->getRank());
     status = program->weights.load(reader, *weights, options.weightsMode,
-                                   options.verifyWeights);
+                                   options.verifyWeights, unneeded);
     if (!status.ok())
       return status;
   }

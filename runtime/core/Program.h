@@ -8,6 +8,7 @@
 #ifndef RUNTIME_CORE_PROGRAM_H
 #define RUNTIME_CORE_PROGRAM_H
 
+#include "runtime/comm/Communicator.h"
 #include "runtime/core/CodeObject.h"
 #include "runtime/core/Manifest.h"
 #include "runtime/core/Weights.h"
@@ -28,6 +29,8 @@ public:
     std::string isa;
     enum class Target { CPU, CUDA, Emulated };
     Target target = Target::CPU;
+    /// Of a program for several ranks: the others, and which one this is.
+    std::shared_ptr<Communicator> communicator;
   };
 
   static Status open(const std::string &path, const Options &options,
@@ -39,11 +42,16 @@ public:
   CodeObject::Main getMain() const { return code.getMain(); }
   /// Null if the program runs on the CPU.
   const std::shared_ptr<cuda::Device> &getDevice() const { return device; }
+  /// Null if the program runs on one rank.
+  const std::shared_ptr<Communicator> &getCommunicator() const {
+    return communicator;
+  }
 
 private:
   Status chooseDeviceCode(const Reader &reader, const Options &options,
                           const Section *&result);
   Status loadOnDevice(const Reader &reader);
+  Status joinRanks(const std::string &path, const Options &options);
   Status chooseCode(const Reader &reader, std::string wanted,
                     const Section *&result);
 
@@ -54,6 +62,7 @@ private:
   Weights weights;
   CodeObject code;
   std::shared_ptr<cuda::Device> device;
+  std::shared_ptr<Communicator> communicator;
 };
 
 } // namespace moert

@@ -35,6 +35,8 @@ Session::Session(std::shared_ptr<const Program> sharedProgram,
   outputs.resize(manifest.outputs.size());
   newOutputs.resize(manifest.outputs.size());
   outputStates.resize(manifest.outputs.size());
+  if (const std::shared_ptr<Communicator> &ranks = program->getCommunicator())
+    exchange = std::make_unique<ExpertExchange>(ranks, manifest.placements);
   if (program->getDevice())
     return; // Code for devices returns states like other outputs.
   for (const StateInfo &state : manifest.states)
@@ -114,6 +116,11 @@ __attribute__((noinline)) Status Session::callMain() {
   }
   if (profiler)
     profiler->endRun();
+  // The other ranks would wait for what this one no longer sends.
+  if (exchange)
+    exchange->abort();
+  if (failureMessage == HostFunctions::kExchangeError)
+    return Status(MOE_ERROR_RUN, exchange->getError());
   if (failureMessage == HostFunctions::kOutOfMemory)
     return Status(MOE_ERROR_OUT_OF_MEMORY,
                   "cannot allocate " +

@@ -8,6 +8,7 @@
 #ifndef RUNTIME_CORE_SESSION_H
 #define RUNTIME_CORE_SESSION_H
 
+#include "runtime/core/ExpertExchange.h"
 #include "runtime/core/Profiler.h"
 #include "runtime/core/Program.h"
 #include "runtime/core/RoutingRecorder.h"
@@ -98,6 +99,8 @@ private:
 
   std::unique_ptr<Profiler> profiler;
   std::unique_ptr<RoutingRecorder> recorder;
+  /// Null if the program runs on one rank.
+  std::unique_ptr<ExpertExchange> exchange;
 
   std::jmp_buf endOfRun;
   std::atomic<bool> failed{false};

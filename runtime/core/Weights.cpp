@@ -26,12 +26,13 @@ Weights::~Weights() {
 }
 
 Status Weights::load(const Reader &reader, const Section &section,
-                     moe_weights_mode_t mode, bool verify) {
+                     moe_weights_mode_t mode, bool verify,
+                     const std::vector<Range> &unneeded) {
   if (section.bytes == 0)
     return verify ? reader.verify(section) : Status();
   bytes = section.bytes;
   return mode == MOE_WEIGHTS_MAP ? map(reader, section, verify)
-                                 : read(reader, section, verify);
+                                 : read(reader, section, verify, unneeded);
 }
 
 Status Weights::map(const Reader &reader, const Section &section, bool verify) {
@@ -45,8 +46,17 @@ Status Weights::map(const Reader &reader, const Section &section, bool verify) {
   return Status();
 }
 
-Status Weights::read(const Reader &reader, const Section &section,
-                     bool verify) {
+/// Whether all bytes of a chunk lie in one of `ranges`.
+static bool isUnneeded(const std::vector<Weights::Range> &ranges,
+                       uint64_t begin, uint64_t end) {
+  auto next = std::upper_bound(
+      ranges.begin(), ranges.end(), begin,
+      [](uint64_t place, const Weights::Range &r) { return place < r.begin; });
+  return next != ranges.begin() && end <= std::prev(next)->end;
+}
+
+Status Weights::read(const Reader &reader, const Section &section, bool verify,
+                     const std::vector<Range> &unneeded) {
   memory = mapHugePages(bytes);
   if (!memory)
     return Status(MOE_ERROR_OUT_OF_MEMORY, "cannot allocate " +
@@ -58,10 +68,17 @@ Status Weights::read(const Reader &reader, const Section &section,
   std::mutex mutex;
   Status firstError;
   auto readChunks = [&] {
+    std::vector<char> scratch;
     for (uint64_t chunk; (chunk = next.fetch_add(1)) < chunkCount;) {
       uint64_t begin = chunk * kHashChunk;
       uint64_t size = std::min(kHashChunk, bytes - begin);
       char *target = static_cast<char *>(memory) + begin;
+      if (isUnneeded(unneeded, begin, begin + size)) {
+        if (!verify)
+          continue;
+        scratch.resize(kHashChunk);
+        target = scratch.data();
+      }
       Status status = reader.readAt(section.offset + begin, target, size);
       if (!status.ok()) {
         std::lock_guard<std::mutex> lock(mutex);

@@ -20,8 +20,16 @@ public:
   Weights(const Weights &) = delete;
   Weights &operator=(const Weights &) = delete;
 
+  /// Bytes of the section from `begin` to before `end`.
+  struct Range {
+    uint64_t begin, end;
+  };
+
+  /// `unneeded`, in rising order, is read to be verified at most, and takes no
+  /// memory beyond the pages and chunks that it shares with other bytes.
   Status load(const Reader &reader, const Section &section,
-              moe_weights_mode_t mode, bool verify);
+              moe_weights_mode_t mode, bool verify,
+              const std::vector<Range> &unneeded = {});
 
   const unsigned char *getData() const {
     return static_cast<const unsigned char *>(memory);
@@ -29,7 +37,8 @@ public:
   uint64_t getBytes() const { return bytes; }
 
 private:
-  Status read(const Reader &reader, const Section &section, bool verify);
+  Status read(const Reader &reader, const Section &section, bool verify,
+              const std::vector<Range> &unneeded);
   Status map(const Reader &reader, const Section &section, bool verify);
 
   void *memory = nullptr;

@@ -66,6 +66,7 @@ void CompileFlags::addTo(CLI::App &command) {
                   "NAME=N: the input NAME, a sequence, holds N tensors, which "
                   "become the inputs NAME.0, NAME.1, ...")
       ->check(checkSequence);
+  ranks.addTo(command);
   command
       .add_option("--sanitize", sanitizer,
                   "address: check every access of the code to memory; run it "
@@ -82,6 +83,7 @@ void CompileFlags::apply(CompileOptions &options) const {
   for (const std::string &target : targets)
     if (target != "cpu" && !llvm::is_contained(options.devices, target))
       options.devices.push_back(target);
+  ranks.apply(options);
   for (const std::string &cpu : cpus)
     options.isas.push_back(cpu == "native" ? getNativeInstructionSet().str()
                                            : cpu);

@@ -9,6 +9,7 @@
 #define COMPILER_TOOLS_MOEC_COMPILEFLAGS_H
 
 #include "compiler/Driver.h"
+#include "compiler/tools/moec/RankFlags.h"
 
 #include <optional>
 #include <string>
@@ -26,6 +27,7 @@ struct CompileFlags {
   std::string sanitizer;
   /// NAME=N: how many tensors an input that is a sequence holds.
   std::vector<std::string> sequences;
+  RankFlags ranks;
 
   void addTo(CLI::App &command);
 

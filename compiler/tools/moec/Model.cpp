@@ -8,86 +8,148 @@
 #include "compiler/tools/moec/Model.h"
 
 #include "compiler/tools/moec/Commands.h"
+#include "runtime/format/Reader.h"
+
+#include "llvm/Support/JSON.h"
 
 #include <CLI/CLI.hpp>
+
+#include <cstdlib>
+#include <thread>
 
 static void check(moe_status_t status) {
   if (status != MOE_OK)
     exitWithError(moe_error_message());
 }
 
-Model::Model(const std::string &path, const RunFlags &flags) {
+/// How many ranks the artifact at `path` was compiled for. Errors are those of
+/// the runtime, which opens it later.
+static size_t readRanks(const std::string &path) {
+  moert::Reader reader;
+  std::string text;
+  if (!moert::Reader::open(path, reader).ok() ||
+      !reader.read(*reader.find(moert::SectionKind::Manifest), text).ok())
+    return 1;
+  llvm::Expected<llvm::json::Value> manifest = llvm::json::parse(text);
+  if (!manifest) {
+    llvm::consumeError(manifest.takeError());
+    return 1;
+  }
+  const llvm::json::Object *object = manifest->getAsObject();
+  return object ? object->getInteger("ranks").value_or(1) : 1;
+}
+
+std::vector<Model::Communicator> Model::joinRanks(const std::string &path) {
+  std::vector<Communicator> communicators;
+  size_t ranks = readRanks(path);
+  if (ranks == 1) {
+    communicators.emplace_back();
+  } else if (std::getenv("OMPI_COMM_WORLD_SIZE")) {
+    moe_communicator_t *communicator;
+    check(moe_communicator_open("mpi", &communicator));
+    communicators.emplace_back(communicator);
+    check(moe_communicator_rank(communicator, &rank, &ranks));
+  } else {
+    std::vector<moe_communicator_t *> group(ranks);
+    check(moe_communicator_local(ranks, group.data()));
+    for (moe_communicator_t *communicator : group)
+      communicators.emplace_back(communicator);
+  }
+  return communicators;
+}
+
+void Model::open(const std::string &path, const RunFlags &flags,
+                 moe_communicator_t *communicator) {
   moe_program_options_t programOptions = {};
   programOptions.struct_size = sizeof(programOptions);
   programOptions.weights =
       flags.mapWeights ? MOE_WEIGHTS_MAP : MOE_WEIGHTS_READ;
   programOptions.device = flags.device.c_str();
+  programOptions.communicator = communicator;
   if (!flags.arch.empty())
     programOptions.isa = flags.arch.c_str();
-  moe_program_t *openProgram;
-  check(moe_program_open(path.c_str(), &programOptions, &openProgram));
-  program.reset(openProgram);
-
-  size_t inputCount, outputCount;
-  check(moe_program_input_count(program.get(), &inputCount));
-  check(moe_program_output_count(program.get(), &outputCount));
-  inputs.resize(inputCount);
-  outputs.resize(outputCount);
-  for (size_t i = 0; i < inputCount; ++i)
-    check(moe_program_input(program.get(), i, &inputs[i]));
-  for (size_t i = 0; i < outputCount; ++i)
-    check(moe_program_output(program.get(), i, &outputs[i]));
-  size_t stateCount;
-  check(moe_program_state_count(program.get(), &stateCount));
-  states.resize(stateCount);
-  for (size_t i = 0; i < stateCount; ++i)
-    check(moe_program_state(program.get(), i, &states[i]));
-
+  moe_program_t *program;
+  check(moe_program_open(path.c_str(), &programOptions, &program));
+  programs.emplace_back(program);
   moe_session_options_t sessionOptions = {};
   sessionOptions.struct_size = sizeof(sessionOptions);
   sessionOptions.threads = flags.threads;
-  moe_session_t *openSession;
-  check(moe_session_create(program.get(), &sessionOptions, &openSession));
-  session.reset(openSession);
+  moe_session_t *session;
+  check(moe_session_create(program, &sessionOptions, &session));
+  sessions.emplace_back(session);
+}
+
+Model::Model(const std::string &path, const RunFlags &flags) {
+  for (const Communicator &communicator : joinRanks(path))
+    open(path, flags, communicator.get());
+  const moe_program_t *program = programs.front().get();
+  size_t inputCount, outputCount;
+  check(moe_program_input_count(program, &inputCount));
+  check(moe_program_output_count(program, &outputCount));
+  inputs.resize(inputCount);
+  outputs.resize(outputCount);
+  for (size_t i = 0; i < inputCount; ++i)
+    check(moe_program_input(program, i, &inputs[i]));
+  for (size_t i = 0; i < outputCount; ++i)
+    check(moe_program_output(program, i, &outputs[i]));
+  size_t stateCount;
+  check(moe_program_state_count(program, &stateCount));
+  states.resize(stateCount);
+  for (size_t i = 0; i < stateCount; ++i)
+    check(moe_program_state(program, i, &states[i]));
 }
 
 const char *Model::getManifest() const {
   const char *text;
-  check(moe_program_manifest(program.get(), &text));
+  check(moe_program_manifest(programs.front().get(), &text));
   return text;
 }
 
 void Model::run(const std::vector<moe_input_t> &values) {
-  check(moe_session_run(session.get(), values.data(), values.size()));
+  // The message of a failure belongs to its thread.
+  std::vector<std::string> errors(sessions.size());
+  auto runRank = [&](size_t i) {
+    if (moe_session_run(sessions[i].get(), values.data(), values.size()))
+      errors[i] = moe_error_message();
+  };
+  std::vector<std::thread> others;
+  for (size_t i = 1; i < sessions.size(); ++i)
+    others.emplace_back(runRank, i);
+  runRank(0);
+  for (std::thread &other : others)
+    other.join();
+  for (const std::string &error : errors)
+    if (!error.empty())
+      exitWithError(error);
 }
 
 moe_tensor_t Model::getOutput(size_t index) const {
   moe_tensor_t tensor;
-  check(moe_session_output(session.get(), index, &tensor));
+  check(moe_session_output(sessions.front().get(), index, &tensor));
   return tensor;
 }
 
 void Model::recordRouting() {
-  check(moe_session_record_routing(session.get(), /*enable=*/1));
+  check(moe_session_record_routing(sessions.front().get(), /*enable=*/1));
 }
 
 std::vector<moe_routing_t> Model::getRouting() const {
   size_t count;
-  check(moe_session_routing_count(session.get(), &count));
+  check(moe_session_routing_count(sessions.front().get(), &count));
   std::vector<moe_routing_t> layers(count);
   for (size_t i = 0; i < count; ++i)
-    check(moe_session_routing(session.get(), i, &layers[i]));
+    check(moe_session_routing(sessions.front().get(), i, &layers[i]));
   return layers;
 }
 
 void Model::profile() {
-  check(moe_session_profile(session.get(), /*enable=*/1));
+  check(moe_session_profile(sessions.front().get(), /*enable=*/1));
 }
 
 llvm::ArrayRef<moe_span_t> Model::getSpans() {
   const moe_span_t *spans;
   size_t count;
-  check(moe_session_spans(session.get(), &spans, &count));
+  check(moe_session_spans(sessions.front().get(), &spans, &count));
   return {spans, count};
 }
 

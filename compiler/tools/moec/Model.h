@@ -22,14 +22,18 @@ struct RunFlags {
   std::string arch = {};
 };
 
-/// An artifact with a session. Failures print the runtime's error and end the
-/// command.
+/// An artifact with a session; one for several ranks with a session for each of
+/// them, in threads, or with the one of this process if mpirun has started it.
+/// Failures print the runtime's error and end the command.
 class Model {
 public:
   Model(const std::string &path, const RunFlags &flags);
 
   const std::vector<moe_value_info_t> &getInputs() const { return inputs; }
   const std::vector<moe_value_info_t> &getOutputs() const { return outputs; }
+
+  /// False if another process is the first of several ranks: that one reports.
+  bool isFirstRank() const { return rank == 0; }
 
   /// The manifest, JSON.
   const char *getManifest() const;
@@ -53,10 +57,21 @@ private:
   struct Close {
     void operator()(moe_program_t *program) { moe_program_close(program); }
     void operator()(moe_session_t *session) { moe_session_destroy(session); }
+    void operator()(moe_communicator_t *communicator) {
+      moe_communicator_close(communicator);
+    }
   };
 
-  std::unique_ptr<moe_program_t, Close> program;
-  std::unique_ptr<moe_session_t, Close> session;
+  using Communicator = std::unique_ptr<moe_communicator_t, Close>;
+
+  std::vector<Communicator> joinRanks(const std::string &path);
+  void open(const std::string &path, const RunFlags &flags,
+            moe_communicator_t *communicator);
+
+  size_t rank = 0;
+  std::vector<std::unique_ptr<moe_program_t, Close>> programs;
+  /// The first one answers for all.
+  std::vector<std::unique_ptr<moe_session_t, Close>> sessions;
   std::vector<moe_value_info_t> inputs;
   std::vector<moe_value_info_t> outputs;
   std::vector<moe_state_info_t> states;

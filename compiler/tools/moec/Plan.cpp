@@ -19,9 +19,6 @@
 using namespace mlir::moe;
 namespace json = llvm::json;
 
-/// Tokens of a step for each rank, where the user names no number.
-static constexpr int64_t kTokensPerRank = 64;
-
 namespace {
 struct PlanState {
   std::string model, machine, trace, replicas = "0", planner = "search";

@@ -10,6 +10,9 @@
 
 #include "passes/plan/placement/Plan.h"
 
+/// Tokens of a step for each rank, where the user names no number.
+constexpr int64_t kTokensPerRank = 64;
+
 // All of them exit with an error if the file is not what it should be.
 
 /// The model in an artifact (`.moe`), an ONNX file, or a plan file (`.json`),

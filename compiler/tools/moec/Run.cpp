@@ -13,19 +13,34 @@
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <CLI/CLI.hpp>
+
+#include <cstdlib>
+#include <fstream>
 
 namespace {
 struct RunState {
   std::string artifact;
   std::vector<std::string> inputs;
   std::string outputDir;
+  int ranks = 0;
   RunFlags flags;
   WatchFlags watch;
 };
 } // namespace
+
+/// The command line of this process.
+static std::vector<std::string> readOwnArguments() {
+  std::ifstream stream("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> arguments;
+  for (std::string argument; std::getline(stream, argument, '\0');)
+    arguments.push_back(argument);
+  arguments.front() = llvm::sys::fs::getMainExecutable(nullptr, nullptr);
+  return arguments;
+}
 
 /// Prints the type and the first numbers of a tensor.
 static void print(const char *name, const moe_tensor_t &tensor) {
@@ -37,7 +52,30 @@ static void print(const char *name, const moe_tensor_t &tensor) {
   llvm::outs() << (count > kShown ? " ...\n" : "\n");
 }
 
+/// Starts this command again as processes that are ranks.
+static void launchRanks(int ranks) {
+  llvm::ErrorOr<std::string> launcher = llvm::sys::findProgramByName("mpirun");
+  if (!launcher)
+    exitWithError(
+        "found no mpirun, which --ranks needs; without --ranks, ranks "
+        "are threads of one process");
+  std::string count = std::to_string(ranks);
+  std::vector<std::string> own = readOwnArguments();
+  std::vector<llvm::StringRef> arguments = {*launcher, "--oversubscribe", "-n",
+                                            count};
+  arguments.insert(arguments.end(), own.begin(), own.end());
+  std::string error;
+  int code = llvm::sys::ExecuteAndWait(*launcher, arguments, std::nullopt, {},
+                                       0, 0, &error);
+  if (!error.empty())
+    exitWithError("cannot run mpirun: " + error);
+  if (code != 0)
+    throw CLI::RuntimeError(1);
+}
+
 static void run(const RunState &state) {
+  if (state.ranks > 0 && !std::getenv("OMPI_COMM_WORLD_SIZE"))
+    return launchRanks(state.ranks);
   Model model(state.artifact, state.flags);
   std::vector<std::string> names;
   std::vector<Tensor> tensors;
@@ -57,6 +95,9 @@ static void run(const RunState &state) {
   state.watch.begin(model);
   model.run(inputs);
   state.watch.finish(model);
+  // All ranks have the same outputs.
+  if (!model.isFirstRank())
+    return;
 
   if (!state.outputDir.empty())
     if (std::error_code code =
@@ -91,6 +132,11 @@ void addRunCommand(CLI::App &app) {
   command->add_option("--output-dir", state->outputDir,
                       "write each output to a .npy file here (default: print "
                       "the first numbers)");
+  command
+      ->add_option("--ranks", state->ranks,
+                   "run an artifact for several ranks as this many processes, "
+                   "started with mpirun (default: as threads of this one)")
+      ->check(CLI::Range(1, 1024));
   addRunFlags(*command, state->flags);
   state->watch.addTo(*command);
   command->callback([state] { run(*state); });

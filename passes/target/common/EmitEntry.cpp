@@ -44,10 +44,13 @@ constexpr HostFunction kHostFunctions[] = {
     {kHostThreadCount, 5, false},
     {kHostThreadIndex, 6, false},
     {kHostMark, 7, false},
+    {kHostExchangeBegin, 10, false},
+    {kHostExchangeDispatch, 11, false},
+    {kHostExchangeCombine, 12, false},
 };
 constexpr int32_t kRecordRoutingField = 8;
 constexpr int32_t kAppendField = 9;
-constexpr unsigned kHostTableSize = 10;
+constexpr unsigned kHostTableSize = 13;
 
 struct EmitEntry : public moe::impl::EmitEntryBase<EmitEntry> {
   void runOnOperation() override {

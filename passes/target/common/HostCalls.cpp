@@ -77,3 +77,19 @@ func::FuncOp moe::getHostAppend(ModuleOp module, Type element, int64_t rank) {
   return getOrDeclare(module, name, arguments,
                       converter.convertType(getAppendedType(element, rank)));
 }
+
+func::FuncOp moe::getHostExchange(ModuleOp module, HostExchange kind) {
+  Type p = LLVM::LLVMPointerType::get(module.getContext());
+  Type i64 = IntegerType::get(module.getContext(), 64);
+  switch (kind) {
+  case HostExchange::Begin:
+    return getOrDeclare(module, kHostExchangeBegin, {i64, p, i64, i64, i64},
+                        i64);
+  case HostExchange::Dispatch:
+    return getOrDeclare(module, kHostExchangeDispatch,
+                        {i64, p, i64, i64, p, i64, p, p, p});
+  case HostExchange::Combine:
+    break;
+  }
+  return getOrDeclare(module, kHostExchangeCombine, {i64, p, i64, i64, p, i64});
+}

@@ -25,6 +25,9 @@ constexpr llvm::StringLiteral kHostArena = "moert_arena";
 constexpr llvm::StringLiteral kHostThreadCount = "moert_thread_count";
 constexpr llvm::StringLiteral kHostThreadIndex = "moert_thread_index";
 constexpr llvm::StringLiteral kHostMark = "moert_mark";
+constexpr llvm::StringLiteral kHostExchangeBegin = "moert_exchange_begin";
+constexpr llvm::StringLiteral kHostExchangeDispatch = "moert_exchange_dispatch";
+constexpr llvm::StringLiteral kHostExchangeCombine = "moert_exchange_combine";
 /// Followed by the element type and the rank.
 constexpr llvm::StringLiteral kHostAppend = "moert_append_";
 /// Followed by the types of ids and weights; see `moe-record-routing`.
@@ -58,6 +61,12 @@ func::FuncOp getHostMark(ModuleOp module);
 /// `moert_append_TYPE_RANK(input: i64, output: i64, axis: i64, extent: i64)`,
 /// which returns the descriptor of a memref.
 func::FuncOp getHostAppend(ModuleOp module, Type element, int64_t rank);
+
+enum class HostExchange { Begin, Dispatch, Combine };
+
+/// What `exchange_begin`, `exchange_dispatch` and `exchange_combine` of the
+/// host take, with i64 and !llvm.ptr.
+func::FuncOp getHostExchange(ModuleOp module, HostExchange kind);
 
 /// The type of that memref: all extents and all strides but the last one are
 /// dynamic.

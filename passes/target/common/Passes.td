@@ -138,6 +138,26 @@ def LowerCopies : Pass<"moe-lower-copies"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
+def LowerExchange : Pass<"moe-lower-exchange", "::mlir::ModuleOp"> {
+  let summary = "turns exchanges between ranks into calls of the runtime";
+  let description = [{
+    `moe.exchange.begin`, `dispatch` and `combine` become calls of `moert_exchange_begin`, `_dispatch` and `_combine` with
+    the number of the layer, addresses, distances of rows and extents (runtime/core/HostInterface.h). The runtime finds the
+    placement of the layer in the manifest.
+
+    *Preconditions*: bufferized; rows have no gaps between their numbers.
+
+    ```mlir
+    func.func @main(%s: memref<?x64xf32>, %y: memref<?x64xf32>) {
+      moe.exchange.combine ins(%s : memref<?x64xf32>) outs(%y : memref<?x64xf32>) {layer = 0}
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+}
+
 def LowerReductions : Pass<"moe-lower-reductions"> {
   let summary = "turns reductions into loops whose results stay in registers";
   let description = [{

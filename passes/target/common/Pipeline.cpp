@@ -43,6 +43,7 @@ void moe::buildBufferizePipeline(OpPassManager &manager) {
   manager.addNestedPass<func::FuncOp>(
       bufferization::createOptimizeAllocationLivenessPass());
 
+  manager.addPass(createLowerExchange());
   manager.addPass(createLowerCopies());
   manager.addPass(createLowerReductions());
   manager.addNestedPass<func::FuncOp>(createConvertLinalgToParallelLoopsPass());

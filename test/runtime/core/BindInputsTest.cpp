@@ -16,7 +16,7 @@ namespace {
 class BindInputsTest : public testing::Test {
 protected:
   void SetUp() override {
-    const char *json = R"({"host_interface": 2, "outputs": [], "inputs": [
+    const char *json = R"({"host_interface": 3, "outputs": [], "inputs": [
       {"name": "ids", "type": "i64", "dims": ["batch", "sequence"]},
       {"name": "mask", "type": "f32", "dims": ["batch", 4]},
       {"name": "any", "type": "i1", "dims": [""]}]})";
@@ -102,13 +102,13 @@ TEST_F(BindInputsTest, Data) {
 TEST(ManifestTest, Malformed) {
   for (const char *json :
        {"", "[]", "{", "{}", R"({"host_interface": "1"})",
-        R"({"host_interface": 2, "inputs": {}, "outputs": []})",
-        R"({"host_interface": 2, "inputs": [1], "outputs": []})",
-        R"({"host_interface": 2, "outputs": [], "inputs":
+        R"({"host_interface": 3, "inputs": {}, "outputs": []})",
+        R"({"host_interface": 3, "inputs": [1], "outputs": []})",
+        R"({"host_interface": 3, "outputs": [], "inputs":
             [{"name": "x", "type": "f31", "dims": []}]})",
-        R"({"host_interface": 2, "outputs": [], "inputs":
+        R"({"host_interface": 3, "outputs": [], "inputs":
             [{"name": "x", "type": "f32", "dims": [-1]}]})",
-        R"({"host_interface": 2, "outputs": [], "inputs":
+        R"({"host_interface": 3, "outputs": [], "inputs":
             [{"name": "x", "type": "f32", "dims": [1.5]}]})"}) {
     Manifest manifest;
     EXPECT_EQ(Manifest::parse(json, manifest).code(), MOE_ERROR_ARTIFACT)
