@@ -3,6 +3,7 @@
 import glob
 import os
 import shutil
+import subprocess
 
 import lit.formats
 
@@ -31,6 +32,13 @@ if os.path.exists(os.path.join(config.moec_build, "lib", "libmoe_emulated_cuda.s
 # Ranks that are processes.
 if shutil.which("mpirun") and os.path.exists(os.path.join(config.moec_build, "lib", "libmoert_mpi.so")):
     config.available_features.add("mpi")
+
+# Hosts of their own on this machine, which takes the rights of root.
+if os.geteuid() == 0 and shutil.which("ip"):
+    probe = f"moe-probe-{os.getpid()}"
+    if subprocess.run(["ip", "netns", "add", probe], capture_output=True).returncode == 0:
+        subprocess.run(["ip", "netns", "del", probe])
+        config.available_features.add("netns")
 
 tools = [os.path.join(config.moec_build, "bin"), config.llvm_tools]
 config.environment["PATH"] = os.pathsep.join(tools + [os.environ["PATH"]])

@@ -4,7 +4,7 @@
                       [--threads 2] [--rounds 5] [--past 0] [--processor-time] [--json FILE]
 
 Each engine is a process with threads of its own; one of them runs at a time, in rotation, so that whatever else the
-machine does meets all of them. `moec` needs MOEC_BUILD (default: ../../build) and compiles the model unless
+machine does meets all of them. The others are stopped meanwhile: some let their threads spin on after a run. `moec` needs MOEC_BUILD (default: ../../build) and compiles the model unless
 --artifact names what it became. `torch` computes a layer of models.py (router, experts sorted by expert, one product
 for each); it does not read other models. An engine that ends in `.moe` is another artifact of the same model, say one that
 an older compiler wrote. With --processor-time the processor time of all threads counts, which other work on the machine
@@ -16,6 +16,7 @@ import ctypes
 import json
 import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -240,9 +241,18 @@ class Worker:
         if self.process.stdout.readline() != "ready\n":
             raise RuntimeError(f"{name} does not run this model")
 
+        self.process.send_signal(signal.SIGSTOP)
+
     def run(self, tokens, runs):
+        self.process.send_signal(signal.SIGCONT)
         print(tokens, runs, file=self.process.stdin, flush=True)
-        return json.loads(self.process.stdout.readline())
+        answer = self.process.stdout.readline()
+        self.process.send_signal(signal.SIGSTOP)
+        return json.loads(answer)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
 
 
 def main():
@@ -292,6 +302,8 @@ def main():
         rows.append(row)
         print(f"{tokens:>6}" + "".join(f"{medians[name]:>11.2f} ms" for name in workers) + "   " + ", ".join(text),
               flush=True)
+    for worker in workers.values():
+        worker.end()
     if arguments.json:
         pathlib.Path(arguments.json).write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -20,7 +20,7 @@ void addCompileCommand(CLI::App &app) {
     CompileFlags flags;
     CompileOptions options;
     std::string stopAfter, startFrom, remarks;
-    bool quiet = false;
+    bool quiet = false, verbose = false;
   };
   auto state = std::make_shared<State>();
   CLI::App *command =
@@ -57,6 +57,9 @@ void addCompileCommand(CLI::App &app) {
                     "fail if an MoE block was not recognised");
   command->add_flag("--time", options.reportTime,
                     "print the time that each phase takes");
+  command->add_flag("-v,--verbose", state->verbose,
+                    "print the decisions of the passes and the time that each "
+                    "phase takes");
   command->add_flag("-q,--quiet", state->quiet, "show no progress");
 
   command->callback([state, command] {
@@ -68,6 +71,11 @@ void addCompileCommand(CLI::App &app) {
     if (command->count("--remarks"))
       options.remarks =
           state->remarks == "yaml" ? RemarkFormat::YAML : RemarkFormat::Text;
+    if (state->verbose) {
+      options.reportTime = true;
+      if (options.remarks == RemarkFormat::None)
+        options.remarks = RemarkFormat::Text;
+    }
     if (options.outputPath.empty()) {
       if (!options.stopAfter)
         throw CLI::RequiredError("--output");

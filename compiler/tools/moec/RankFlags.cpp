@@ -52,6 +52,11 @@ void RankFlags::addTo(CLI::App &command) {
                   "plan for the tokens that this file records")
       ->excludes(file);
   command
+      .add_option("--max-tokens", maxTokens,
+                  "the most tokens of a step over all ranks, which their plan "
+                  "is made for (default: 64 a rank)")
+      ->check(CLI::PositiveNumber);
+  command
       .add_option("--replicas", replicas,
                   "replicas of each layer beyond one of each expert, as a "
                   "number or with % of its experts")
@@ -112,7 +117,8 @@ void RankFlags::apply(CompileOptions &options) const {
     PlanOptions planOptions;
     planOptions.extraReplicas =
         parseReplicas(flags.replicas, model.layers.front().experts);
-    planOptions.tokens = kTokensPerRank * count;
+    planOptions.tokens =
+        flags.maxTokens ? flags.maxTokens : kTokensPerRank * count;
     return makePlan(model, *machine, *trace, planOptions);
   };
 }
