@@ -37,7 +37,7 @@ public:
         2 * depth * columns * (isStack ? result.getDimSize(0) : 1);
     int64_t rows = result.getShape().drop_back().back();
     if (ShapedType::isDynamic(rows))
-      flopsPerToken += rowFlops;
+      addPerToken(rowFlops, op.getA(), op.getB());
     else
       flops += rows * rowFlops;
     bytes += getBytes(op.getB());
@@ -55,11 +55,19 @@ public:
   json::Object describe() {
     return json::Object{{"flops", flops},
                         {"flops_per_token", flopsPerToken},
+                        {"bf16_flops_per_token", flopsOfBF16PerToken},
                         {"bytes", bytes},
                         {"experts", std::move(experts)}};
   }
 
 private:
+  void addPerToken(int64_t count, Value rows, Value panels) {
+    flopsPerToken += count;
+    if (getElementTypeOrSelf(rows).isBF16() &&
+        getElementTypeOrSelf(panels).isBF16())
+      flopsOfBF16PerToken += count;
+  }
+
   void addExperts(Value input, Value result, Value panels, int64_t slots,
                   int64_t products) {
     int64_t depth = cast<ShapedType>(input.getType()).getDimSize(1);
@@ -68,13 +76,13 @@ private:
     if (ShapedType::isDynamic(depth) || ShapedType::isDynamic(columns) ||
         ShapedType::isDynamic(count) || count == 0)
       return;
-    flopsPerToken += 2 * depth * columns * products * slots;
+    addPerToken(2 * depth * columns * products * slots, input, panels);
     experts.push_back(json::Object{{"count", count},
                                    {"slots", slots},
                                    {"bytes", getBytes(panels) / count}});
   }
 
-  int64_t flops = 0, flopsPerToken = 0, bytes = 0;
+  int64_t flops = 0, flopsPerToken = 0, flopsOfBF16PerToken = 0, bytes = 0;
   json::Array experts;
 };
 

@@ -55,6 +55,12 @@ public:
            getNumber(fields, "flops_per_token") * tokens;
   }
 
+  /// The part of the operations for each token that multiply bf16.
+  double getBF16Share() const {
+    double all = getNumber(fields, "flops_per_token");
+    return all > 0 ? getNumber(fields, "bf16_flops_per_token") / all : 0;
+  }
+
   /// Weights that `tokens` tokens read, if all experts are equally likely.
   double getBytes(int64_t tokens) const {
     double bytes = getNumber(fields, "bytes");
@@ -116,7 +122,7 @@ public:
     start = Clock::now();
     while (times.size() < 5 ||
            (times.size() < 1000 && getSeconds(start) < state.seconds)) {
-      peaks.push_back(limits.measureGflops());
+      peaks.push_back(measurePeak());
       bandwidths.push_back(limits.measureGbps());
       // The threads slept meanwhile; what that costs is lost in a long run.
       if (times.empty() || times.back() < 20)
@@ -165,6 +171,16 @@ private:
     for (size_t i = 0; i < current.size(); ++i)
       inputs.push_back({model.getInputs()[i].name, current[i].view()});
     model.run(inputs);
+  }
+
+  /// Of the products that the code has: code with instructions for bf16 makes
+  /// use of them.
+  double measurePeak() {
+    double share = model.multipliesBF16() ? cost.getBF16Share() : 0;
+    double peak = limits.measureGflops();
+    return share > 0
+               ? 1 / ((1 - share) / peak + share / limits.measureBF16Gflops())
+               : peak;
   }
 
   const BenchState &state;

@@ -31,7 +31,7 @@ using Vector512 = float __attribute__((vector_size(64)));
 static volatile float sink;
 
 /// Independent chains of multiply-adds; returns the number of operations.
-#define MOEC_MULTIPLY_ADD(NAME, VECTOR, TARGET)                                \
+#define MOEC_MULTIPLY_ADD(NAME, VECTOR, TARGET, INSTRUCTION, PRODUCTS)         \
   __attribute__((target(TARGET))) static double NAME() {                       \
     constexpr int chains = 12;                                                 \
     VECTOR sums[chains], factor = VECTOR{} + 0.5f, term = VECTOR{} + 0.1f;     \
@@ -41,15 +41,18 @@ static volatile float sink;
     }                                                                          \
     for (int step = 0; step < kSteps; ++step) {                                \
       _Pragma("GCC unroll 12") for (int i = 0; i < chains; ++i) __asm__(       \
-          "vfmadd213ps %2, %1, %0" : "+v"(sums[i]) : "v"(factor), "v"(term));  \
+          INSTRUCTION " %2, %1, %0" : "+v"(sums[i]) : "v"(factor), "v"(term)); \
     }                                                                          \
     for (VECTOR &sum : sums)                                                   \
       sink = sum[0];                                                           \
-    return 2.0 * chains * kSteps * (sizeof(VECTOR) / sizeof(float));           \
+    return 2.0 * PRODUCTS * chains * kSteps *                                  \
+           (sizeof(VECTOR) / sizeof(float));                                   \
   }
 
-MOEC_MULTIPLY_ADD(multiplyAdd256, Vector256, "avx2,fma")
-MOEC_MULTIPLY_ADD(multiplyAdd512, Vector512, "avx512f")
+MOEC_MULTIPLY_ADD(multiplyAdd256, Vector256, "avx2,fma", "vfmadd213ps", 1)
+MOEC_MULTIPLY_ADD(multiplyAdd512, Vector512, "avx512f", "vfmadd213ps", 1)
+MOEC_MULTIPLY_ADD(multiplyAddBF16, Vector512, "avx512f,avx512bf16", "vdpbf16ps",
+                  2)
 
 /// Sums up memory, in as many chains as the latency of an addition asks for.
 __attribute__((target("avx2"))) static void read(const float *begin,
@@ -109,6 +112,12 @@ double MachineLimits::measureGflops() {
   return measure(threads, [](unsigned) {
     return isWide ? multiplyAdd512() : multiplyAdd256();
   });
+}
+
+double MachineLimits::measureBF16Gflops() {
+  if (!moert::isSupported("avx512bf16"))
+    return 0;
+  return measure(threads, [](unsigned) { return multiplyAddBF16(); });
 }
 
 double MachineLimits::measureGbps() {

@@ -21,6 +21,9 @@ public:
 
   /// Floating-point operations (f32 multiply-adds, two each) per nanosecond.
   double measureGflops();
+  /// The same for products of bf16 that add up in f32; 0 if this processor has
+  /// no instruction for them.
+  double measureBF16Gflops();
   /// Bytes per nanosecond that come from memory, read in order from huge pages.
   double measureGbps();
 

@@ -99,6 +99,12 @@ Model::Model(const std::string &path, const RunFlags &flags) {
     check(moe_program_state(program, i, &states[i]));
 }
 
+bool Model::multipliesBF16() const {
+  const char *isa;
+  check(moe_program_isa(programs.front().get(), &isa));
+  return llvm::StringRef(isa) == "avx512bf16";
+}
+
 const char *Model::getManifest() const {
   const char *text;
   check(moe_program_manifest(programs.front().get(), &text));
