@@ -121,8 +121,21 @@ static void printWeights(const json::Array *weights) {
           object->getString("layout").value_or("?"));
 }
 
-/// The layers of experts.
-static void printExperts(const json::Object *experts) {
+/// One line for each rank: the experts that it holds.
+static void printPlacement(const json::Array *placement, int64_t ranks) {
+  for (int64_t rank = 0; placement && rank < ranks; ++rank) {
+    llvm::outs() << "    rank " << rank << ':';
+    for (auto [expert, value] : llvm::enumerate(*placement)) {
+      const json::Array *list = value.getAsArray();
+      if (list && llvm::is_contained(*list, json::Value(rank)))
+        llvm::outs() << ' ' << expert;
+    }
+    llvm::outs() << '\n';
+  }
+}
+
+/// The layers of experts, and where they are.
+static void printExperts(const json::Object *experts, int64_t ranks) {
   const json::Array *layers = experts ? experts->getArray("layers") : nullptr;
   if (!layers)
     return;
@@ -139,6 +152,7 @@ static void printExperts(const json::Object *experts) {
         toPrintable(layer->getString("name").value_or("?")),
         getNumber("experts"), getNumber("hidden"), getNumber("inner"),
         getNumber("slots"));
+    printPlacement(layer->getArray("placement"), ranks);
   }
 }
 
@@ -197,7 +211,8 @@ static void printText(const moert::Reader &reader,
                    << '\n';
   }
   printDevices(manifest.getArray("devices"));
-  printExperts(manifest.getObject("experts"));
+  printExperts(manifest.getObject("experts"),
+               manifest.getInteger("ranks").value_or(1));
   printWeights(manifest.getArray("weights"));
 }
 

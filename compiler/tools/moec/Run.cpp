@@ -61,8 +61,11 @@ static void launchRanks(int ranks) {
         "are threads of one process");
   std::string count = std::to_string(ranks);
   std::vector<std::string> own = readOwnArguments();
-  std::vector<llvm::StringRef> arguments = {*launcher, "--oversubscribe", "-n",
-                                            count};
+  // Open MPI shares what it knows of the machine at an address that it guesses,
+  // and at times crashes there; small jobs do not need that.
+  std::vector<llvm::StringRef> arguments = {
+      *launcher, "--oversubscribe", "--mca", "rtc_hwloc_vmhole", "none", "-n",
+      count};
   arguments.insert(arguments.end(), own.begin(), own.end());
   std::string error;
   int code = llvm::sys::ExecuteAndWait(*launcher, arguments, std::nullopt, {},
