@@ -35,10 +35,11 @@ if shutil.which("mpirun") and os.path.exists(os.path.join(config.moec_build, "li
 
 # Hosts of their own on this machine, which takes the rights of root.
 if os.geteuid() == 0 and shutil.which("ip"):
-    probe = f"moe-probe-{os.getpid()}"
-    if subprocess.run(["ip", "netns", "add", probe], capture_output=True).returncode == 0:
-        subprocess.run(["ip", "netns", "del", probe])
+    probe = f"moep{os.getpid()}"
+    steps = f"ip netns add {probe} && ip link add {probe}b type bridge && ip link add {probe}h type veth peer name eth0 netns {probe}"
+    if subprocess.run(steps, shell=True, capture_output=True).returncode == 0:
         config.available_features.add("netns")
+    subprocess.run(f"ip netns del {probe}; ip link del {probe}b", shell=True, capture_output=True)
 
 tools = [os.path.join(config.moec_build, "bin"), config.llvm_tools]
 config.environment["PATH"] = os.pathsep.join(tools + [os.environ["PATH"]])
