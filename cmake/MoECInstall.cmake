@@ -8,7 +8,7 @@ install(TARGETS ${tools} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 target_include_directories(moert INTERFACE "$<INSTALL_INTERFACE:include/moec>")
 install(TARGETS MoEPlugin moert EXPORT MoECTargets LIBRARY DESTINATION lib)
 # Opened at run time from the folder of the runtime.
-foreach(plugin IN ITEMS moert_mpi moe_emulated_cuda)
+foreach(plugin IN ITEMS moert_mpi moert_nccl moe_emulated_cuda)
   if(TARGET ${plugin})
     install(TARGETS ${plugin} LIBRARY DESTINATION lib)
   endif()

@@ -147,9 +147,17 @@ private:
     if (!plan)
       return emitError(UnknownLoc::get(&context))
              << llvm::toString(plan.takeError());
-    ranks = plan->machine.getNumRanks();
+    int64_t ranks = plan->machine.getNumRanks();
     if (ranks == 1)
       return success();
+    if (plan->dense == DenseKind::Sharded)
+      emitWarning(UnknownLoc::get(&context))
+          << "ranks do not share the work outside the experts: each of them "
+             "computes all tokens there, with all dense weights";
+    bool isOwn = plan->dense == DenseKind::Replicated;
+    layout = json::Object{{"ranks", ranks},
+                          {"ranks_per_node", plan->machine.ranksPerNode},
+                          {"tokens", isOwn ? "own" : "shared"}};
     Builder builder(&context);
     json::Array &layers = *experts.getArray("layers");
     for (auto [i, op] : llvm::enumerate(getExpertLayers(*module))) {
@@ -160,10 +168,20 @@ private:
         lists.push_back(builder.getI64ArrayAttr(numbers));
         places.push_back(json::Array(numbers));
       }
-      op->setAttr(
-          MoEDialect::kPlacementAttr,
-          PlacementAttr::get(&context, ranks, builder.getArrayAttr(lists)));
-      (*layers[i].getAsObject())["placement"] = std::move(places);
+      SmallVector<Attribute> exchange;
+      for (const ExchangeChoice &choice : plan->layers[i].exchange) {
+        exchange.push_back(
+            builder.getStringAttr(getExchangeName(choice.exchange)));
+        if (choice.maxTokens != ExchangeChoice::kUnbounded)
+          exchange.push_back(builder.getI64IntegerAttr(choice.maxTokens));
+      }
+      op->setAttr(MoEDialect::kPlacementAttr,
+                  PlacementAttr::get(&context, ranks,
+                                     builder.getArrayAttr(lists),
+                                     builder.getArrayAttr(exchange)));
+      json::Object &layer = *layers[i].getAsObject();
+      layer["placement"] = std::move(places);
+      layer["exchange"] = json::Array(plan->layers[i].exchange);
       for (const std::string &text : plan->layers[i].remarks)
         remark::passed(op.getLoc(), remark::RemarkOpts::name("experts placed")
                                         .category("moe-place-experts"))
@@ -307,7 +325,7 @@ private:
     for (const CollectedRemark &remark : remarks)
       if (remark.kind == "passed")
         artifact.fusedBlocks.push_back(remark.location + ": " + remark.message);
-    artifact.ranks = ranks;
+    artifact.layout = std::move(layout);
     artifact.experts = std::move(experts);
     // What the phases leave of the whole.
     if (options.onProgress)
@@ -389,7 +407,8 @@ private:
   std::vector<std::string> isas;
   std::vector<CodeObject> code;
   std::vector<DeviceVariant> devices;
-  int64_t ranks = 1;
+  /// Of the plan; empty for one rank.
+  json::Object layout;
   json::Object experts;
   double progress = 0;
   unsigned dumped = 0;

@@ -148,9 +148,9 @@ typedef struct moe_communicator moe_communicator_t;
 MOE_API moe_status_t
 moe_communicator_local(size_t ranks, moe_communicator_t **out_communicators);
 
-/* Joins the ranks that a launcher has started; `transport`: "mpi", for
-   processes that mpirun started. The caller owns the result. A process may do
-   so once. */
+/* Joins the ranks that a launcher has started; `transport`: "mpi" or "nccl",
+   for processes that mpirun started. The caller owns the result. A process may
+   do so once. */
 MOE_API moe_status_t moe_communicator_open(const char *transport,
                                            moe_communicator_t **out_result);
 

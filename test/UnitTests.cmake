@@ -51,3 +51,8 @@ add_executable(emulated-tests
   runtime/device/emulated/StreamTest.cpp)
 target_compile_definitions(emulated-tests PRIVATE MOE_TEST_LLC="${MOEC_LLC}")
 target_link_libraries(emulated-tests PRIVATE moert-emulated GTest::gtest_main)
+
+# NCCL for ranks on emulated devices, which tests of its transport open.
+add_library(nccl-stand-in MODULE runtime/comm/StandInNccl.cpp)
+set_target_properties(nccl-stand-in PROPERTIES CXX_VISIBILITY_PRESET hidden)
+target_link_libraries(nccl-stand-in PRIVATE moert-device-cuda)

@@ -33,6 +33,9 @@ if os.path.exists(os.path.join(config.moec_build, "lib", "libmoe_emulated_cuda.s
 if shutil.which("mpirun") and os.path.exists(os.path.join(config.moec_build, "lib", "libmoert_mpi.so")):
     config.available_features.add("mpi")
 
+if os.path.exists(os.path.join(config.moec_build, "lib", "libnccl-stand-in.so")):
+    config.available_features.add("nccl-stand-in")
+
 # Hosts of their own on this machine, which takes the rights of root.
 if os.geteuid() == 0 and shutil.which("ip"):
     probe = f"moep{os.getpid()}"

@@ -45,8 +45,9 @@ struct ArtifactOptions {
   std::vector<std::string> fusedBlocks;
   /// Names and values of the options that shaped the code, for the manifest.
   std::vector<std::pair<std::string, std::string>> compileOptions;
-  /// How many ranks run the program together.
-  int64_t ranks = 1;
+  /// Entries of the manifest on the ranks that run the program together; empty
+  /// for one rank.
+  llvm::json::Object layout;
   /// The expert layers, as `moec plan` reads them, with their placement.
   llvm::json::Object experts;
   /// Text for people, such as IR; left out if empty.

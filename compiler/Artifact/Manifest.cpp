@@ -208,8 +208,8 @@ FailureOr<std::string> moe::makeManifest(ModuleOp module,
   for (const std::string &block : options.fusedBlocks)
     blocks.push_back(toString(block));
   manifest["fused_blocks"] = std::move(blocks);
-  if (options.ranks > 1)
-    manifest["ranks"] = options.ranks;
+  for (const auto &[key, value] : options.layout)
+    manifest[key] = value;
   if (!options.experts.empty())
     manifest["experts"] = json::Object(options.experts);
   manifest["weights"] = describeSegments(segments);

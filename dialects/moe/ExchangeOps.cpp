@@ -41,6 +41,10 @@ void ExchangeCombineOp::getEffects(Effects &effects) {
   addEffects(*this, effects);
 }
 
+void ExchangeWaitOp::getEffects(Effects &effects) {
+  addEffects(*this, effects);
+}
+
 LogicalResult ExchangeBeginOp::verify() {
   // exchange_begin_c1
   if (ShapedType::isDynamic(getExtent(getIds(), 1)))
@@ -71,6 +75,12 @@ LogicalResult ExchangeDispatchOp::verify() {
 
 LogicalResult ExchangeCombineOp::verify() {
   // exchange_combine_c1
+  return verifyExtents(*this, "width", "sums", getExtent(getSums(), 1), "init",
+                       getExtent(getInit(), 1));
+}
+
+LogicalResult ExchangeWaitOp::verify() {
+  // exchange_wait_c1
   return verifyExtents(*this, "width", "sums", getExtent(getSums(), 1), "init",
                        getExtent(getInit(), 1));
 }

@@ -18,9 +18,10 @@ class MoE_ExchangeOp<string mnemonic, list<Trait> traits = []>
 def MoE_ExchangeBeginOp : MoE_ExchangeOp<"begin"> {
   let summary = "tells all ranks how many rows they will get";
   let description = [{
-    Rank r of R owns the tokens from `T r / R` to before `T (r + 1) / R`. Each row of a token that it owns goes once to
-    every rank that serves one of its assignments, as `placement` deals them out. The result is the number of rows that
-    this rank gets, its own ones included. An id below 0 is a slot that no expert serves. All ranks must give the same T.
+    Rank r of R owns the tokens from `T r / R` to before `T (r + 1) / R`, or, where ranks have tokens of their own, all
+    that it has. Each token that it owns goes once to every rank that serves one of its assignments, as `placement` deals
+    them out. The result is the number of rows that this rank gets, its own ones included. An id below 0 is a slot that
+    no expert serves. All ranks must give the same T unless they have tokens of their own.
 
     Shapes: `ids: T x K`.
 
@@ -73,7 +74,9 @@ def MoE_ExchangeCombineOp : MoE_ExchangeOp<"combine", [DestinationStyleOpInterfa
   let summary = "returns sums to the owners of the tokens, adds them up and tells all ranks";
   let description = [{
     Ends the exchange of a layer: `sums` has a row for each one that `moe.exchange.dispatch` yielded. The owner of a
-    token adds up the rows that come back in rising order of ranks; then every rank gets the rows of all tokens.
+    token adds up the rows that come back in rising order of ranks; then every rank gets the rows of all tokens unless
+    ranks have tokens of their own. With `overlapped` the rows are on their way while what follows is computed, up to the
+    `moe.exchange.wait` of the same layer, which takes the result and yields it complete.
 
     Shapes: `sums: N x H`, `init: T x H`.
 
@@ -83,6 +86,33 @@ def MoE_ExchangeCombineOp : MoE_ExchangeOp<"combine", [DestinationStyleOpInterfa
     Example:
     ```mlir
     %y = moe.exchange.combine ins(%s : tensor<?x64xf32>) outs(%init : tensor<?x64xf32>) {layer = 0} -> tensor<?x64xf32>
+    ```
+  }];
+  let arguments = (ins MoE_ExchangeArray<F32>:$sums, MoE_ExchangeArray<F32>:$init, I64Attr:$layer,
+                       UnitAttr:$overlapped);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    `ins` `(` $sums `:` type($sums) `)` `outs` `(` $init `:` type($init) `)` attr-dict (`->` type($results)^)?
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getInitMutable(); }
+  }];
+}
+
+def MoE_ExchangeWaitOp : MoE_ExchangeOp<"wait", [DestinationStyleOpInterface]> {
+  let summary = "waits for an overlapped combine";
+  let description = [{
+    Follows the overlapped `moe.exchange.combine` of the same layer, whose `sums` must stay until then: `init` is its
+    result. No other exchange is between the two.
+
+    Shapes: `sums: N x H`, `init: T x H`.
+
+    **Constraints**
+    - (C1) H of `sums` and `init` agree.
+
+    Example:
+    ```mlir
+    %y = moe.exchange.wait ins(%s : tensor<?x64xf32>) outs(%c : tensor<?x64xf32>) {layer = 0} -> tensor<?x64xf32>
     ```
   }];
   let arguments = (ins MoE_ExchangeArray<F32>:$sums, MoE_ExchangeArray<F32>:$init, I64Attr:$layer);

@@ -89,7 +89,7 @@ ActivationAttr ActivationAttr::get(MLIRContext *context, ActivationKind kind,
 
 LogicalResult
 PlacementAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
-                      int64_t ranks, ArrayAttr experts) {
+                      int64_t ranks, ArrayAttr experts, ArrayAttr exchange) {
   // placement_c1
   if (ranks < 1 || experts.empty())
     return emitError() << "expected at least one rank and one expert, got "
@@ -107,5 +107,25 @@ PlacementAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
                            << " for expert " << e << ", got " << rank;
     }
   }
+  // placement_c3
+  int64_t last = 0;
+  bool isName = false;
+  for (Attribute entry :
+       exchange ? exchange.getValue() : ArrayRef<Attribute>()) {
+    isName = !isName;
+    auto name = dyn_cast<StringAttr>(entry);
+    auto number = dyn_cast<IntegerAttr>(entry);
+    if (isName ? !name || !llvm::is_contained({"gather", "direct", "two_level"},
+                                              name.getValue())
+               : !number || number.getInt() <= last)
+      return emitError() << "expected "
+                         << (isName ? "gather, direct or two_level"
+                                    : "a number above the one before")
+                         << " in the exchange, got " << entry;
+    last = number ? number.getInt() : last;
+  }
+  if (exchange && !isName)
+    return emitError() << "expected an exchange that ends with the name of an "
+                          "algorithm";
   return success();
 }

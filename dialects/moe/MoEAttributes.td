@@ -143,17 +143,19 @@ def MoE_PlacementAttr : AttrDef<MoE_Dialect, "Placement"> {
   let description = [{
     `experts[e]` lists the ranks that hold expert e. The j-th assignment (from 0) to expert e among the tokens that rank
     r owns goes to `experts[e][(r + j) mod n]`, n being the length of the list; a rank that is listed twice has a double
-    share.
+    share. `exchange` says how rows travel: names of algorithms (`gather`, `direct`, `two_level`; docs/placement.md has
+    them), each but the last one followed by the most tokens of a step that it is for.
 
     As the discardable attribute `moe.placement` of a `moe.fused_ffn` it is a decision that `moe-place-experts` carries out.
 
     **Constraints**
     - (C1) There is at least one rank and one expert; every list has a rank.
     - (C2) Ranks are below `ranks`.
+    - (C3) `exchange` has names of algorithms with rising numbers between them.
 
-    Example: `#moe.placement<ranks = 2, experts = [[0], [1], [0, 1]]>`
+    Example: `#moe.placement<ranks = 2, experts = [[0], [1], [0, 1]], exchange = ["gather", 16, "direct"]>`
   }];
-  let parameters = (ins "int64_t":$ranks, "::mlir::ArrayAttr":$experts);
+  let parameters = (ins "int64_t":$ranks, "::mlir::ArrayAttr":$experts, OptionalParameter<"::mlir::ArrayAttr">:$exchange);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

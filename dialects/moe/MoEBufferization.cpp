@@ -60,14 +60,16 @@ struct BeginModel
   }
 };
 
-/// Writes what it yields into its last operands and reads the others.
+/// Writes what it yields into its last operands and reads the others; a wait
+/// keeps what it finds there.
 template <typename OpTy>
 struct DestinationModel
     : public DstBufferizableOpInterfaceExternalModel<DestinationModel<OpTy>,
                                                      OpTy> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand,
                               const AnalysisState &) const {
-    return !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
+    return isa<moe::ExchangeWaitOp>(op) ||
+           !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
   }
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
                           const BufferizationOptions &options,
@@ -96,5 +98,6 @@ void moe::registerBufferizableOpInterfaceExternalModels(
         *context);
     ExchangeCombineOp::attachInterface<DestinationModel<ExchangeCombineOp>>(
         *context);
+    ExchangeWaitOp::attachInterface<DestinationModel<ExchangeWaitOp>>(*context);
   });
 }

@@ -55,7 +55,9 @@ def PlaceExperts : Pass<"moe-place-experts", "::mlir::ModuleOp"> {
     A `moe.fused_ffn` with the attribute `moe.placement` becomes `moe.exchange.begin` and `moe.exchange.dispatch`, a
     `moe.fused_ffn` of the rows that this rank gets, and `moe.exchange.combine`. All ranks run the same code; experts keep
     their numbers, and those that lie elsewhere have no rows. Stacks of experts that are a `moe.weight` are marked with the
-    number of the layer, since a rank needs a part of them only.
+    number of the layer, since a rank needs a part of them only. Products of matrices that neither lead to the experts nor
+    need their result, such as those of a shared expert, come behind an `overlapped` combine and before the
+    `moe.exchange.wait` that ends it: they are computed while rows are on their way.
 
     *Guarantees*: no `moe.placement` is left on a `moe.fused_ffn`.
 

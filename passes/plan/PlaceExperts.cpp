@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/plan/DescribeModel.h"
+#include "passes/plan/OverlapExchange.h"
 #include "passes/plan/Passes.h"
 
 namespace mlir::moe {
@@ -51,9 +52,16 @@ public:
 
     Value tokens = tensor::DimOp::create(b, x, 0);
     Value init = tensor::EmptyOp::create(b, sumsType, ValueRange{tokens});
-    Value result =
-        ExchangeCombineOp::create(b, TypeRange(sumsType), sums, init, layer)
-            .getResult(0);
+    auto combine = ExchangeCombineOp::create(b, TypeRange(sumsType), sums, init,
+                                             layer, /*overlapped=*/false);
+    Value result = combine.getResult(0);
+    if (Operation *end = overlapExchange(op, count.getDefiningOp())) {
+      combine.setOverlapped(true);
+      b.setInsertionPoint(end);
+      result =
+          ExchangeWaitOp::create(b, TypeRange(sumsType), sums, result, layer)
+              .getResult(0);
+    }
     result = convert(result, getType(op.getResult()).getElementType());
     if (result.getType() != op.getType())
       result = tensor::CastOp::create(b, op.getType(), result);

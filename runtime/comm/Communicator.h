@@ -42,7 +42,8 @@ public:
   int getRank() const { return rank; }
   int getSize() const { return size; }
 
-  /// Sends `counts[r]` to rank r; they become what rank r has sent.
+  /// Sends a number to each rank, or several: the r-th part of `counts` to rank
+  /// r. They become what rank r has sent.
   virtual Status exchangeCounts(std::vector<int64_t> &counts) = 0;
 
   /// Sends `outgoing[r]` to rank r and receives `incoming[r]`, whose size is

@@ -7,6 +7,7 @@
 
 #include "runtime/comm/LocalGroup.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -60,15 +61,18 @@ struct Board {
 class LocalCommunicator : public Communicator {
 public:
   LocalCommunicator(std::shared_ptr<Board> board, int rank, int size)
-      : Communicator(rank, size), board(std::move(board)), received(size) {}
+      : Communicator(rank, size), board(std::move(board)) {}
 
   Status exchangeCounts(std::vector<int64_t> &counts) override {
     board->counts[rank] = &counts;
     Status status = board->meet();
     if (!status.ok())
       return status;
+    size_t each = counts.size() / size;
+    received.resize(counts.size());
     for (int sender = 0; sender < size; ++sender)
-      received[sender] = (*board->counts[sender])[rank];
+      std::copy_n(board->counts[sender]->begin() + rank * each, each,
+                  received.begin() + sender * each);
     // Nobody changes what another one may still read.
     status = board->meet();
     counts = received;

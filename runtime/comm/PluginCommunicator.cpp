@@ -17,13 +17,14 @@ namespace {
 class PluginCommunicator : public Communicator {
 public:
   PluginCommunicator(const MoertTransport &transport, int rank, int size)
-      : Communicator(rank, size), transport(transport), received(size),
-        sizesOut(size), sizesIn(size), out(size), in(size) {}
+      : Communicator(rank, size), transport(transport), sizesOut(size),
+        sizesIn(size), out(size), in(size) {}
   ~PluginCommunicator() override { transport.close(); }
 
   Status exchangeCounts(std::vector<int64_t> &counts) override {
+    received.resize(counts.size());
     const char *error = transport.exchange_counts(
-        counts.data(), received.data(), getRankTimeout());
+        counts.data(), received.data(), counts.size() / size, getRankTimeout());
     counts = received;
     return toStatus(error);
   }

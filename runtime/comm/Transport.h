@@ -22,17 +22,18 @@
 extern "C" {
 #endif
 
-#define MOERT_TRANSPORT_VERSION 1
+#define MOERT_TRANSPORT_VERSION 2
 
 /* Functions that can fail return null, or a message that is valid until the
-   next call. */
+   next call. One call is under way at a time, not always from one thread. */
 typedef struct {
   int32_t version;
   /* Joins the ranks that a launcher has started. */
   const char *(*open)(int32_t *rank, int32_t *size);
-  /* Sends `outgoing[r]` to rank r and receives `incoming[r]` from it. */
+  /* Sends `count` numbers to each rank, `outgoing[r * count]` and those after
+     it to rank r, and receives as many into `incoming[r * count]`. */
   const char *(*exchange_counts)(const int64_t *outgoing, int64_t *incoming,
-                                 double timeout);
+                                 int32_t count, double timeout);
   /* The same for messages of known sizes. */
   const char *(*exchange)(const void *const *outgoing,
                           const int64_t *outgoing_bytes, void *const *incoming,

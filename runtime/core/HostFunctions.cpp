@@ -26,13 +26,13 @@ Session *HostFunctions::exchangeSession(Session *session) {
 const MoertHost &Session::getHost() {
   using Functions = HostFunctions;
   static const MoertHost host = {
-      Functions::allocate,       Functions::release,
-      Functions::parallel,       Functions::fail,
-      Functions::arena,          Functions::getThreadCount,
-      Functions::getThreadIndex, Functions::mark,
-      Functions::recordRouting,  Functions::append,
-      Functions::exchangeBegin,  Functions::exchangeDispatch,
-      Functions::exchangeCombine};
+      Functions::allocate,        Functions::release,
+      Functions::parallel,        Functions::fail,
+      Functions::arena,           Functions::getThreadCount,
+      Functions::getThreadIndex,  Functions::mark,
+      Functions::recordRouting,   Functions::append,
+      Functions::exchangeBegin,   Functions::exchangeDispatch,
+      Functions::exchangeCombine, Functions::exchangeWait};
   return host;
 }
 
@@ -131,8 +131,14 @@ void HostFunctions::exchangeDispatch(int64_t, const void *x,
 
 void HostFunctions::exchangeCombine(int64_t, const float *sums, int64_t stride,
                                     int64_t width, float *result,
-                                    int64_t resultStride) {
+                                    int64_t resultStride,
+                                    int64_t isOverlapped) {
   if (!currentSession->exchange->combine(sums, stride, width, result,
-                                         resultStride))
+                                         resultStride, isOverlapped != 0))
+    fail(kExchangeError, 0);
+}
+
+void HostFunctions::exchangeWait(int64_t) {
+  if (!currentSession->exchange->wait())
     fail(kExchangeError, 0);
 }

@@ -34,7 +34,8 @@ struct HostFunctions {
                                void *rows, int32_t *ids, float *rowWeights);
   static void exchangeCombine(int64_t layer, const float *sums, int64_t stride,
                               int64_t width, float *result,
-                              int64_t resultStride);
+                              int64_t resultStride, int64_t isOverlapped);
+  static void exchangeWait(int64_t layer);
 
   /// Makes `session` the one of the calling thread and returns the one before.
   static Session *exchangeSession(Session *session);

@@ -35,7 +35,7 @@ extern "C" {
 
 /* Version of this interface; a code object states the one that it was built
    for in the manifest of its artifact. */
-#define MOERT_HOST_VERSION 3
+#define MOERT_HOST_VERSION 4
 
 typedef struct {
   void *allocated;
@@ -115,9 +115,12 @@ typedef struct {
                             int64_t weight_stride, void *rows, int32_t *ids,
                             float *row_weights);
   /* Returns sums to the owners of the tokens; writes the result of all tokens.
-   */
+     If `is_overlapped`, that goes on after the return, until exchange_wait
+     returns, which comes before any other exchange. */
   void (*exchange_combine)(int64_t layer, const float *sums, int64_t stride,
-                           int64_t width, float *result, int64_t result_stride);
+                           int64_t width, float *result, int64_t result_stride,
+                           int64_t is_overlapped);
+  void (*exchange_wait)(int64_t layer);
 } MoertHost;
 
 #ifdef __cplusplus

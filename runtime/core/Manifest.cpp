@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <limits>
 #include <map>
 
 using namespace moert;
@@ -195,7 +196,7 @@ static bool parsePlacement(const json &lists, uint32_t ranks,
   for (const json &list : lists) {
     if (!list.is_array() || list.empty())
       return false;
-    std::vector<int32_t> &expert = placement.emplace_back();
+    std::vector<int32_t> &expert = placement.experts.emplace_back();
     for (const json &rank : list) {
       if (!rank.is_number_unsigned() || rank.get<uint64_t>() >= ranks)
         return false;
@@ -205,13 +206,60 @@ static bool parsePlacement(const json &lists, uint32_t ranks,
   return true;
 }
 
+/// By rising `max_tokens`, which the last one does not have.
+static bool parseExchanges(const json &choices, LayerPlacement &placement) {
+  if (!choices.is_array() || choices.empty())
+    return false;
+  int64_t last = 0;
+  for (const json &entry : choices) {
+    if (!entry.is_object() || !entry.contains("algorithm"))
+      return false;
+    ExchangeChoice choice;
+    if (entry["algorithm"] == "gather")
+      choice.algorithm = ExchangeAlgorithm::Gather;
+    else if (entry["algorithm"] == "direct")
+      choice.algorithm = ExchangeAlgorithm::Direct;
+    else if (entry["algorithm"] == "two_level")
+      choice.algorithm = ExchangeAlgorithm::TwoLevel;
+    else
+      return false;
+    bool isLast = &entry == &choices.back();
+    if (isLast == entry.contains("max_tokens"))
+      return false;
+    choice.maxTokens = std::numeric_limits<int64_t>::max();
+    if (!isLast) {
+      if (!entry["max_tokens"].is_number_integer())
+        return false;
+      choice.maxTokens = entry["max_tokens"].get<int64_t>();
+    }
+    if (choice.maxTokens <= last)
+      return false;
+    last = choice.maxTokens;
+    placement.exchanges.push_back(choice);
+  }
+  return true;
+}
+
+static Status parseLayout(const json &manifest, RankLayout &layout) {
+  if (!parseIndex(manifest, "ranks", 1 << 20, layout.ranks) ||
+      layout.ranks == 0)
+    return malformed("expected a number 'ranks'");
+  if (!parseIndex(manifest, "ranks_per_node", layout.ranks + 1,
+                  layout.ranksPerNode) ||
+      layout.ranksPerNode == 0 || layout.ranks % layout.ranksPerNode != 0)
+    return malformed("expected a number 'ranks_per_node' that divides 'ranks'");
+  if (!manifest.contains("tokens") ||
+      (manifest["tokens"] != "own" && manifest["tokens"] != "shared"))
+    return malformed("expected 'tokens' to be own or shared");
+  layout.hasOwnTokens = manifest["tokens"] == "own";
+  return Status();
+}
+
 static Status parseRanks(const json &manifest, Manifest &result) {
   if (!manifest.contains("ranks"))
     return Status();
-  uint32_t ranks;
-  if (!parseIndex(manifest, "ranks", 1 << 20, ranks) || ranks == 0)
-    return malformed("expected a number 'ranks'");
-  result.ranks = ranks;
+  if (Status status = parseLayout(manifest, result.layout); !status.ok())
+    return status;
   if (!manifest.contains("experts") || !manifest["experts"].is_object() ||
       !manifest["experts"].contains("layers") ||
       !manifest["experts"]["layers"].is_array() ||
@@ -219,10 +267,15 @@ static Status parseRanks(const json &manifest, Manifest &result) {
     return malformed("expected 'experts' and 'weights' beside 'ranks'");
   for (const json &layer : manifest["experts"]["layers"]) {
     LayerPlacement &placement = result.placements.emplace_back();
-    if (layer.is_object() && layer.contains("placement") &&
-        !parsePlacement(layer["placement"], ranks, placement))
+    if (!layer.is_object() || !layer.contains("placement"))
+      continue;
+    if (!parsePlacement(layer["placement"], result.layout.ranks, placement))
       return malformed("expected a list of ranks for each expert in "
                        "'placement'");
+    if (!layer.contains("exchange") ||
+        !parseExchanges(layer["exchange"], placement))
+      return malformed("expected algorithms with rising 'max_tokens' in "
+                       "'exchange'");
   }
   for (const json &entry : manifest["weights"]) {
     if (!entry.is_object() || !entry.contains("expert_layer"))
@@ -235,7 +288,7 @@ static Status parseRanks(const json &manifest, Manifest &result) {
       return malformed("expected 'offset' and 'bytes' of weights of experts");
     weights.offset = entry["offset"].get<uint64_t>();
     weights.bytes = entry["bytes"].get<uint64_t>();
-    size_t experts = result.placements[weights.layer].size();
+    size_t experts = result.placements[weights.layer].experts.size();
     if (experts == 0 || weights.bytes % experts != 0)
       return malformed("expected weights that can be divided among " +
                        std::to_string(experts) + " experts, got " +

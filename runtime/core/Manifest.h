@@ -43,8 +43,28 @@ struct StateInfo {
   uint32_t input, output, axis;
 };
 
-/// The ranks that hold each expert of a layer; see #moe.placement.
-using LayerPlacement = std::vector<std::vector<int32_t>>;
+/// How rows of a layer travel between ranks; see docs/placement.md.
+enum class ExchangeAlgorithm { Gather, Direct, TwoLevel };
+
+/// For steps of at most `maxTokens` tokens over all ranks.
+struct ExchangeChoice {
+  int64_t maxTokens;
+  ExchangeAlgorithm algorithm;
+};
+
+/// The ranks that hold each expert of a layer, see #moe.placement, and how rows
+/// get there, by rising `maxTokens`.
+struct LayerPlacement {
+  std::vector<std::vector<int32_t>> experts;
+  std::vector<ExchangeChoice> exchanges;
+};
+
+/// The ranks that run a program together, node by node.
+struct RankLayout {
+  uint32_t ranks = 1, ranksPerNode = 1;
+  /// Each rank has tokens of its own; if not, all ranks have all tokens.
+  bool hasOwnTokens = false;
+};
 
 /// Weights of which a rank needs those of its experts only: `experts` pieces of
 /// equal size.
@@ -59,8 +79,7 @@ struct Manifest {
   std::vector<ValueInfo> inputs;
   std::vector<ValueInfo> outputs;
   std::vector<StateInfo> states;
-  /// How many ranks run the program together.
-  uint32_t ranks = 1;
+  RankLayout layout;
   /// By layer; empty where a layer has none.
   std::vector<LayerPlacement> placements;
   std::vector<ExpertWeights> expertWeights;

@@ -96,9 +96,9 @@ static std::vector<Weights::Range> findUnneeded(const Manifest &manifest,
   std::vector<Weights::Range> ranges;
   for (const ExpertWeights &weights : manifest.expertWeights) {
     const LayerPlacement &placement = manifest.placements[weights.layer];
-    uint64_t bytes = weights.bytes / placement.size();
+    uint64_t bytes = weights.bytes / placement.experts.size();
     uint64_t begin = weights.offset;
-    for (const std::vector<int32_t> &list : placement) {
+    for (const std::vector<int32_t> &list : placement.experts) {
       if (std::find(list.begin(), list.end(), rank) == list.end()) {
         if (!ranges.empty() && ranges.back().end == begin)
           ranges.back().end += bytes;
@@ -117,13 +117,13 @@ static std::vector<Weights::Range> findUnneeded(const Manifest &manifest,
 
 Status Program::joinRanks(const std::string &path, const Options &options) {
   int ranks = options.communicator ? options.communicator->getSize() : 1;
-  if (ranks != static_cast<int>(manifest.ranks))
+  if (ranks != static_cast<int>(manifest.layout.ranks))
     return Status(MOE_ERROR_UNSUPPORTED,
                   "'" + path + "' was compiled for " +
-                      std::to_string(manifest.ranks) + " ranks, but runs on " +
-                      std::to_string(ranks) +
+                      std::to_string(manifest.layout.ranks) +
+                      " ranks, but runs on " + std::to_string(ranks) +
                       "; compile it for as many (--ranks)");
-  if (manifest.ranks > 1 && options.target != Options::Target::CPU)
+  if (manifest.layout.ranks > 1 && options.target != Options::Target::CPU)
     return Status(MOE_ERROR_UNSUPPORTED,
                   "'" + path +
                       "' was compiled for several ranks, which run on "

@@ -36,7 +36,8 @@ Session::Session(std::shared_ptr<const Program> sharedProgram,
   newOutputs.resize(manifest.outputs.size());
   outputStates.resize(manifest.outputs.size());
   if (const std::shared_ptr<Communicator> &ranks = program->getCommunicator())
-    exchange = std::make_unique<ExpertExchange>(ranks, manifest.placements);
+    exchange = std::make_unique<ExpertExchange>(ranks, manifest.layout,
+                                                manifest.placements);
   if (program->getDevice())
     return; // Code for devices returns states like other outputs.
   for (const StateInfo &state : manifest.states)
@@ -118,7 +119,7 @@ __attribute__((noinline)) Status Session::callMain() {
     profiler->endRun();
   // The other ranks would wait for what this one no longer sends.
   if (exchange)
-    exchange->abort();
+    exchange->fail();
   if (failureMessage == HostFunctions::kExchangeError)
     return Status(MOE_ERROR_RUN, exchange->getError());
   if (failureMessage == HostFunctions::kOutOfMemory)

@@ -134,6 +134,23 @@ static void printPlacement(const json::Array *placement, int64_t ranks) {
   }
 }
 
+/// How rows travel between ranks, by the tokens of a step.
+static void printExchange(const json::Array *choices) {
+  if (!choices)
+    return;
+  llvm::outs() << "    exchange:";
+  for (auto [i, value] : llvm::enumerate(*choices)) {
+    const json::Object *choice = value.getAsObject();
+    if (!choice)
+      continue;
+    llvm::outs() << (i ? ", " : " ")
+                 << choice->getString("algorithm").value_or("?");
+    if (std::optional<int64_t> tokens = choice->getInteger("max_tokens"))
+      llvm::outs() << " up to " << *tokens << " tokens";
+  }
+  llvm::outs() << '\n';
+}
+
 /// The layers of experts, and where they are.
 static void printExperts(const json::Object *experts, int64_t ranks) {
   const json::Array *layers = experts ? experts->getArray("layers") : nullptr;
@@ -153,6 +170,7 @@ static void printExperts(const json::Object *experts, int64_t ranks) {
         getNumber("experts"), getNumber("hidden"), getNumber("inner"),
         getNumber("slots"));
     printPlacement(layer->getArray("placement"), ranks);
+    printExchange(layer->getArray("exchange"));
   }
 }
 

@@ -39,14 +39,17 @@ static size_t readRanks(const std::string &path) {
   return object ? object->getInteger("ranks").value_or(1) : 1;
 }
 
-std::vector<Model::Communicator> Model::joinRanks(const std::string &path) {
+std::vector<Model::Communicator> Model::joinRanks(const std::string &path,
+                                                  std::string transport) {
+  if (transport.empty() && std::getenv("OMPI_COMM_WORLD_SIZE"))
+    transport = "mpi";
   std::vector<Communicator> communicators;
   size_t ranks = readRanks(path);
   if (ranks == 1) {
     communicators.emplace_back();
-  } else if (std::getenv("OMPI_COMM_WORLD_SIZE")) {
+  } else if (!transport.empty()) {
     moe_communicator_t *communicator;
-    check(moe_communicator_open("mpi", &communicator));
+    check(moe_communicator_open(transport.c_str(), &communicator));
     communicators.emplace_back(communicator);
     check(moe_communicator_rank(communicator, &rank, &ranks));
   } else {
@@ -80,7 +83,8 @@ void Model::open(const std::string &path, const RunFlags &flags,
 }
 
 Model::Model(const std::string &path, const RunFlags &flags) {
-  for (const Communicator &communicator : joinRanks(path))
+  communicators = joinRanks(path, flags.transport);
+  for (const Communicator &communicator : communicators)
     open(path, flags, communicator.get());
   const moe_program_t *program = programs.front().get();
   size_t inputCount, outputCount;
@@ -112,10 +116,14 @@ const char *Model::getManifest() const {
 }
 
 void Model::run(const std::vector<moe_input_t> &values) {
+  run(std::vector<std::vector<moe_input_t>>(sessions.size(), values));
+}
+
+void Model::run(const std::vector<std::vector<moe_input_t>> &values) {
   // The message of a failure belongs to its thread.
   std::vector<std::string> errors(sessions.size());
   auto runRank = [&](size_t i) {
-    if (moe_session_run(sessions[i].get(), values.data(), values.size()))
+    if (moe_session_run(sessions[i].get(), values[i].data(), values[i].size()))
       errors[i] = moe_error_message();
   };
   std::vector<std::thread> others;
@@ -129,10 +137,17 @@ void Model::run(const std::vector<moe_input_t> &values) {
       exitWithError(error);
 }
 
-moe_tensor_t Model::getOutput(size_t index) const {
+moe_tensor_t Model::getOutput(size_t index, size_t localRank) const {
   moe_tensor_t tensor;
-  check(moe_session_output(sessions.front().get(), index, &tensor));
+  check(moe_session_output(sessions[localRank].get(), index, &tensor));
   return tensor;
+}
+
+uint64_t Model::getBytesSent(size_t localRank) const {
+  uint64_t bytes = 0;
+  if (communicators[localRank])
+    check(moe_communicator_bytes_sent(communicators[localRank].get(), &bytes));
+  return bytes;
 }
 
 void Model::recordRouting() {

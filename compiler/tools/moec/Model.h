@@ -20,6 +20,9 @@ struct RunFlags {
   unsigned threads = 0;
   bool mapWeights = false;
   std::string arch = {};
+  /// What connects ranks that are processes; empty for threads, or for "mpi"
+  /// where mpirun has started this one.
+  std::string transport = {};
 };
 
 /// An artifact with a session; one for several ranks with a session for each of
@@ -41,9 +44,18 @@ public:
   /// The manifest, JSON.
   const char *getManifest() const;
 
+  /// How many ranks this process is, and the first one of them.
+  size_t getLocalRanks() const { return sessions.size(); }
+  size_t getFirstRank() const { return rank; }
+
+  /// All ranks run the same inputs.
   void run(const std::vector<moe_input_t> &values);
-  /// Valid until the next `run` returns.
-  moe_tensor_t getOutput(size_t index) const;
+  /// Each rank of this process runs its own.
+  void run(const std::vector<std::vector<moe_input_t>> &values);
+  /// What a rank of this process has sent to others so far.
+  uint64_t getBytesSent(size_t localRank) const;
+  /// Of a rank of this process. Valid until the next `run` returns.
+  moe_tensor_t getOutput(size_t index, size_t localRank = 0) const;
 
   /// Outputs that are inputs with more entries; see moe_session_run.
   const std::vector<moe_state_info_t> &getStates() const { return states; }
@@ -67,11 +79,13 @@ private:
 
   using Communicator = std::unique_ptr<moe_communicator_t, Close>;
 
-  std::vector<Communicator> joinRanks(const std::string &path);
+  std::vector<Communicator> joinRanks(const std::string &path,
+                                      std::string transport);
   void open(const std::string &path, const RunFlags &flags,
             moe_communicator_t *communicator);
 
   size_t rank = 0;
+  std::vector<Communicator> communicators;
   std::vector<std::unique_ptr<moe_program_t, Close>> programs;
   /// The first one answers for all.
   std::vector<std::unique_ptr<moe_session_t, Close>> sessions;

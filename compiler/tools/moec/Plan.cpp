@@ -21,6 +21,7 @@ namespace json = llvm::json;
 
 namespace {
 struct PlanState {
+  std::string dense;
   std::string model, machine, trace, replicas = "0", planner = "search";
   std::string loads = "uniform", output, page, other;
   int ranks = 0, nodes = 0;
@@ -94,6 +95,7 @@ static void plan(const PlanState &state, bool again) {
   if (plan.layers.empty() || again) {
     PlanOptions options;
     options.planner = *parsePlanner(state.planner);
+    options.dense = parseDense(state.dense);
     options.extraReplicas =
         parseReplicas(state.replicas, plan.model.layers.front().experts);
     Machine machine = getMachine(state, plan.machine);
@@ -166,6 +168,14 @@ void addPlanCommand(CLI::App &app) {
       ->add_option("--planner", state->planner,
                    "search (default), greedy, round-robin or random")
       ->check(CLI::IsMember({"search", "greedy", "round-robin", "random"}));
+  command
+      ->add_option("--dense", state->dense,
+                   "how the weights outside the experts are held: replicated "
+                   "(each rank computes tokens of its own), repeated (all "
+                   "ranks compute all tokens) or sharded (each rank has a "
+                   "part of each matrix; predicted only); default: the faster "
+                   "one of replicated and sharded")
+      ->check(CLI::IsMember({"replicated", "repeated", "sharded"}));
   command->add_option("-o,--output", state->output, "write a plan file");
   command->add_option("--html", state->page, "write a page with pictures");
   command->add_option("--diff", state->other,
@@ -173,8 +183,8 @@ void addPlanCommand(CLI::App &app) {
   command->add_flag("--json", state->asJson, "print the plan file");
   command->callback([state, command] {
     bool again = false;
-    for (const char *option :
-         {"--ranks", "--nodes", "--machine", "--replicas", "--planner"})
+    for (const char *option : {"--ranks", "--nodes", "--machine", "--replicas",
+                               "--planner", "--dense"})
       again |= command->count(option) > 0;
     plan(*state, again);
   });

@@ -48,6 +48,12 @@ void RankFlags::addTo(CLI::App &command) {
           ->excludes(count)
           ->excludes(grid);
   command
+      .add_flag("--own-tokens", hasOwnTokens,
+                "each rank runs inputs of its own, so that ranks share the "
+                "work outside the experts, too (default: all ranks run the "
+                "same inputs)")
+      ->excludes(file);
+  command
       .add_option("--routing-trace", trace,
                   "plan for the tokens that this file records")
       ->excludes(file);
@@ -115,6 +121,8 @@ void RankFlags::apply(CompileOptions &options) const {
     if (llvm::Error error = trace->check(model))
       return error;
     PlanOptions planOptions;
+    planOptions.dense =
+        flags.hasOwnTokens ? DenseKind::Replicated : DenseKind::Repeated;
     planOptions.extraReplicas =
         parseReplicas(flags.replicas, model.layers.front().experts);
     planOptions.tokens =

@@ -17,6 +17,7 @@ class App;
 /// Of every command that compiles.
 struct RankFlags {
   int ranks = 0;
+  bool hasOwnTokens = false;
   int64_t maxTokens = 0;
   std::string mesh, plan, trace, replicas = "0";
 

@@ -11,7 +11,9 @@
 #include "compiler/tools/moec/TensorFile.h"
 #include "compiler/tools/moec/WatchFlags.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
@@ -20,6 +22,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <unistd.h>
 
 namespace {
 struct RunState {
@@ -27,6 +30,7 @@ struct RunState {
   std::vector<std::string> inputs;
   std::string outputDir;
   int ranks = 0;
+  bool showsBytes = false;
   RunFlags flags;
   WatchFlags watch;
 };
@@ -60,6 +64,11 @@ static void launchRanks(int ranks) {
         "found no mpirun, which --ranks needs; without --ranks, ranks "
         "are threads of one process");
   std::string count = std::to_string(ranks);
+  // All ranks are on this machine; the number keeps runs apart.
+  constexpr int kFirstPort = 20000, kPorts = 10000;
+  std::string address =
+      "127.0.0.1:" + std::to_string(kFirstPort + getpid() % kPorts);
+  setenv("NCCL_COMM_ID", address.c_str(), /*overwrite=*/0);
   std::vector<std::string> own = readOwnArguments();
   // Open MPI shares what it knows of the machine at an address that it guesses,
   // and at times crashes there; small jobs do not need that.
@@ -76,51 +85,93 @@ static void launchRanks(int ranks) {
     throw CLI::RuntimeError(1);
 }
 
-static void run(const RunState &state) {
-  if (state.ranks > 0 && !std::getenv("OMPI_COMM_WORLD_SIZE"))
-    return launchRanks(state.ranks);
-  Model model(state.artifact, state.flags);
-  std::vector<std::string> names;
-  std::vector<Tensor> tensors;
-  for (const std::string &argument : state.inputs) {
-    size_t equals = argument.find('=');
-    std::string error;
-    if (equals == std::string::npos)
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+
+/// In the name of a file of an input: the number of the rank.
+static constexpr llvm::StringLiteral kRankPlace = "%r";
+
+static bool namesRank(llvm::StringRef argument) {
+  return argument.contains(kRankPlace);
+}
+
+/// The inputs of a rank.
+static NamedTensors readInputs(const std::vector<std::string> &arguments,
+                               size_t rank) {
+  NamedTensors result;
+  for (const std::string &argument : arguments) {
+    auto [name, file] = llvm::StringRef(argument).split('=');
+    if (name.size() == argument.size())
       exitWithError("expected --input NAME=FILE, got '" + argument + "'");
-    names.push_back(argument.substr(0, equals));
-    if (!readTensorFile(argument.substr(equals + 1), tensors.emplace_back(),
+    std::string path = file.str(), error;
+    for (size_t at; (at = path.find(kRankPlace)) != std::string::npos;)
+      path.replace(at, kRankPlace.size(), std::to_string(rank));
+    if (!readTensorFile(path, result.emplace_back(name, Tensor()).second,
                         error))
       exitWithError(error);
   }
-  std::vector<moe_input_t> inputs;
-  for (size_t i = 0; i < names.size(); ++i)
-    inputs.push_back({names[i].c_str(), tensors[i].view()});
-  state.watch.begin(model);
-  model.run(inputs);
-  state.watch.finish(model);
-  // All ranks have the same outputs.
-  if (!model.isFirstRank())
-    return;
+  return result;
+}
 
-  if (!state.outputDir.empty())
-    if (std::error_code code =
-            llvm::sys::fs::create_directories(state.outputDir))
-      exitWithError("cannot create '" + state.outputDir +
-                    "': " + code.message());
+/// Prints the outputs of a rank of this process, or writes them to a folder.
+static void report(const Model &model, size_t localRank,
+                   llvm::StringRef folder) {
+  if (!folder.empty())
+    if (std::error_code code = llvm::sys::fs::create_directories(folder))
+      exitWithError("cannot create '" + folder.str() + "': " + code.message());
   for (size_t i = 0; i < model.getOutputs().size(); ++i) {
     const char *name = model.getOutputs()[i].name;
-    moe_tensor_t tensor = model.getOutput(i);
-    if (state.outputDir.empty()) {
+    moe_tensor_t tensor = model.getOutput(i, localRank);
+    if (folder.empty()) {
       print(name, tensor);
       continue;
     }
-    llvm::SmallString<128> path(state.outputDir);
+    llvm::SmallString<128> path(folder);
     llvm::sys::path::append(path, toFileName(name) + ".npy");
     std::string error;
     if (!writeNpyFile(path.str().str(), tensor, error))
       exitWithError(error);
     llvm::outs() << toPrintable(name) << ' ' << describe(tensor) << " -> "
                  << path << '\n';
+  }
+}
+
+static void run(const RunState &state) {
+  if (state.ranks > 0 && !std::getenv("OMPI_COMM_WORLD_SIZE"))
+    return launchRanks(state.ranks);
+  Model model(state.artifact, state.flags);
+  bool hasOwnInputs = llvm::any_of(state.inputs, namesRank);
+  std::vector<NamedTensors> tensors;
+  std::vector<std::vector<moe_input_t>> inputs;
+  for (size_t i = 0; i < model.getLocalRanks(); ++i)
+    tensors.push_back(readInputs(state.inputs, model.getFirstRank() + i));
+  for (const NamedTensors &own : tensors) {
+    inputs.emplace_back();
+    for (const auto &[name, tensor] : own)
+      inputs.back().push_back({name.c_str(), tensor.view()});
+  }
+  state.watch.begin(model);
+  model.run(inputs);
+  state.watch.finish(model);
+  for (size_t i = 0; state.showsBytes && i < model.getLocalRanks(); ++i)
+    // In one piece: other processes print at the same time.
+    llvm::outs() << llvm::formatv("rank {0} sent {1} bytes\n",
+                                  model.getFirstRank() + i,
+                                  model.getBytesSent(i))
+                        .str();
+  if (!hasOwnInputs) {
+    // All ranks have the same outputs.
+    if (model.isFirstRank())
+      report(model, 0, state.outputDir);
+    return;
+  }
+  for (size_t i = 0; i < model.getLocalRanks(); ++i) {
+    std::string rank = "rank-" + std::to_string(model.getFirstRank() + i);
+    llvm::SmallString<128> folder(state.outputDir);
+    if (folder.empty())
+      llvm::outs() << rank << ":\n";
+    else
+      llvm::sys::path::append(folder, rank);
+    report(model, i, folder.str());
   }
 }
 
@@ -131,7 +182,8 @@ void addRunCommand(CLI::App &app) {
       ->required();
   command->add_option("--input", state->inputs,
                       "NAME=FILE: an input from a .npy file or a serialized "
-                      "TensorProto (.pb)");
+                      "TensorProto (.pb); %r in FILE is the number of the "
+                      "rank, for ranks with tokens of their own");
   command->add_option("--output-dir", state->outputDir,
                       "write each output to a .npy file here (default: print "
                       "the first numbers)");
@@ -140,6 +192,14 @@ void addRunCommand(CLI::App &app) {
                    "run an artifact for several ranks as this many processes, "
                    "started with mpirun (default: as threads of this one)")
       ->check(CLI::Range(1, 1024));
+  command
+      ->add_option("--transport", state->flags.transport,
+                   "what connects processes that are ranks: mpi (Open MPI; the "
+                   "default) or nccl (between GPUs; NCCL_COMM_ID=HOST:PORT is "
+                   "an address of rank 0)")
+      ->check(CLI::IsMember({"mpi", "nccl"}));
+  command->add_flag("--bytes-sent", state->showsBytes,
+                    "print how many bytes each rank has sent to others");
   addRunFlags(*command, state->flags);
   state->watch.addTo(*command);
   command->callback([state] { run(*state); });

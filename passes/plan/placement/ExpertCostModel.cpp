@@ -23,8 +23,9 @@ double LayerTime::getSlowest() const {
 }
 
 ExpertCostModel::ExpertCostModel(const ExpertLayer &layer,
-                                 const Machine &machine, double tokens)
-    : layer(layer), machine(machine), tokens(tokens) {}
+                                 const Machine &machine, TokenOwners owners,
+                                 double tokens)
+    : layer(layer), machine(machine), owners(owners), tokens(tokens) {}
 
 double ExpertCostModel::getComputeTime(double load, int rank) const {
   if (load <= 0)
@@ -60,45 +61,36 @@ static Link getReceivingLink(const Machine &machine, int rank) {
   return {latency, ranks / perByte};
 }
 
-/// The slowest of all links.
-static Link getSlowestLink(const Machine &machine) {
+/// The slowest link over which a rank receives.
+static Link getSlowestReceivingLink(const Machine &machine) {
   Link slowest{0, HUGE_VAL};
-  auto consider = [&](Link link) {
+  for (int rank = 0; rank < machine.getNumRanks(); ++rank) {
+    Link link = getReceivingLink(machine, rank);
     slowest.latency = std::max(slowest.latency, link.latency);
     slowest.bandwidth = std::min(slowest.bandwidth, link.bandwidth);
-  };
-  int ranks = machine.getNumRanks();
-  if (machine.links.empty()) {
-    consider(machine.getNumNodes() > 1 ? machine.betweenNodes
-                                       : machine.withinNode);
-    return slowest;
+    // All ranks have equal links.
+    if (machine.links.empty())
+      break;
   }
-  for (int from = 0; from < ranks; ++from)
-    for (int to = 0; to < ranks; ++to)
-      if (from != to)
-        consider(machine.getLink(from, to));
   return slowest;
 }
 
 ExchangeCost ExpertCostModel::getExchangeCost(Exchange exchange) const {
   int ranks = machine.getNumRanks(), nodes = machine.getNumNodes();
   int local = machine.ranksPerNode;
-  double bytes = layer.getDispatchBytes() + layer.getCombineBytes();
+  double bytes = layer.getDispatchBytes(owners) + layer.getCombineBytes();
+  bool areShared = owners == TokenOwners::AllRanks;
+  Link slowest = ranks == 1 ? Link() : getSlowestReceivingLink(machine);
   ExchangeCost cost;
   cost.perVisit.assign(ranks, 0);
   if (ranks == 1)
     return cost;
   switch (exchange) {
-  case Exchange::Gather: {
-    // In each direction rows double within a node, then between the nodes.
-    Link slowest = getSlowestLink(machine);
-    cost.latency = 2 * (llvm::Log2_32_Ceil(nodes) * slowest.latency +
-                        llvm::Log2_32_Ceil(local) * machine.withinNode.latency);
-    if (!machine.links.empty())
-      cost.latency = 2 * llvm::Log2_32_Ceil(ranks) * slowest.latency;
-    cost.perToken = bytes * (ranks - 1) / ranks / slowest.bandwidth;
+  case Exchange::Gather:
+    // Rows and sums. Ranks that have all tokens know how many rows come.
+    cost.latency = (areShared ? 2 : 3) * slowest.latency;
+    cost.perToken = bytes / slowest.bandwidth;
     break;
-  }
   case Exchange::Direct:
     // Three messages between any two ranks: counts, rows and sums.
     for (int rank = 0; rank < ranks; ++rank) {
@@ -109,13 +101,19 @@ ExchangeCost ExpertCostModel::getExchangeCost(Exchange exchange) const {
     break;
   case Exchange::TwoLevel: {
     Link within = machine.withinNode, between = machine.betweenNodes;
+    // Between nodes counts, ids, rows and sums, within them all but ids.
     cost.latency =
-        3 * ((nodes - 1) * between.latency + (local - 1) * within.latency);
+        4 * (nodes - 1) * between.latency + 3 * (local - 1) * within.latency;
     // The ranks of a node share what comes from other nodes.
     cost.perNodeVisit = bytes * (nodes - 1) / nodes / local / between.bandwidth;
     cost.perVisit.assign(ranks, bytes * (local - 1) / local / within.bandwidth);
     break;
   }
+  }
+  if (areShared) {
+    // The results.
+    cost.latency += slowest.latency;
+    cost.perToken += layer.getCombineBytes() / slowest.bandwidth;
   }
   return cost;
 }
@@ -192,13 +190,13 @@ Visits mlir::moe::countVisits(const LayerPlacement &placement,
 
 std::vector<ExchangeChoice>
 mlir::moe::chooseExchanges(const ExpertLayer &layer, const Machine &machine,
-                           const LayerPlacement &placement,
+                           TokenOwners owners, const LayerPlacement &placement,
                            llvm::ArrayRef<double> expertLoads,
                            const Visits &visits, int64_t maxTokens) {
   std::vector<ExchangeChoice> choices;
   for (int64_t tokens = 1;; tokens *= 2) {
     bool last = tokens >= maxTokens;
-    Exchange best = ExpertCostModel(layer, machine, tokens)
+    Exchange best = ExpertCostModel(layer, machine, owners, tokens)
                         .chooseExchange(placement, expertLoads, visits);
     if (choices.empty() || choices.back().exchange != best)
       choices.push_back({tokens, best});

@@ -15,7 +15,9 @@
 //
 // where `visits` is the fraction of tokens that have at least one expert there:
 // a token is sent once to a rank, however many of its experts that rank holds.
-// The time of the layer is that of the slowest rank.
+// Where all ranks have all tokens, they also tell each other the results, which
+// takes a latency and a time for each token. The time of the layer is that of
+// the slowest rank.
 //
 //===----------------------------------------------------------------------===//
 
@@ -54,7 +56,7 @@ class ExpertCostModel {
 public:
   /// For steps of `tokens` tokens over all ranks.
   ExpertCostModel(const ExpertLayer &layer, const Machine &machine,
-                  double tokens);
+                  TokenOwners owners, double tokens);
 
   /// Seconds that `rank` computes for a replica with `load` assignments per
   /// token.
@@ -77,6 +79,7 @@ public:
 private:
   const ExpertLayer &layer;
   const Machine &machine;
+  TokenOwners owners;
   double tokens;
 };
 
@@ -85,12 +88,11 @@ Visits countVisits(const LayerPlacement &placement, const LayerTrace &trace,
                    const Machine &machine);
 
 /// The exchange for each number of tokens up to `maxTokens`, and beyond.
-std::vector<ExchangeChoice> chooseExchanges(const ExpertLayer &layer,
-                                            const Machine &machine,
-                                            const LayerPlacement &placement,
-                                            llvm::ArrayRef<double> expertLoads,
-                                            const Visits &visits,
-                                            int64_t maxTokens);
+std::vector<ExchangeChoice>
+chooseExchanges(const ExpertLayer &layer, const Machine &machine,
+                TokenOwners owners, const LayerPlacement &placement,
+                llvm::ArrayRef<double> expertLoads, const Visits &visits,
+                int64_t maxTokens);
 
 } // namespace mlir::moe
 

@@ -14,6 +14,9 @@
 
 namespace mlir::moe {
 
+/// Which ranks have the row of a token outside the experts.
+enum class TokenOwners { OneRank, AllRanks };
+
 /// One layer of experts; the symbols are those of the moe dialect.
 struct ExpertLayer {
   std::string name;
@@ -31,13 +34,17 @@ struct ExpertLayer {
   /// Floating-point operations of one assignment.
   int64_t getFlops() const { return 2 * matrices * hidden * inner; }
 
-  /// What one token sends to a rank: its row, and for each of its slots the id
-  /// and the weight of the expert (an id of -1 where it lies elsewhere).
-  int64_t getDispatchBytes() const {
-    return hidden * activationBits / 8 + slots * 8;
+  /// What one token sends to a rank: its row, or the number of it where all
+  /// ranks have all rows, and for each of its slots the id and the weight of
+  /// the expert (an id of -1 where it lies elsewhere).
+  int64_t getDispatchBytes(TokenOwners owners) const {
+    int64_t row =
+        owners == TokenOwners::OneRank ? hidden * activationBits / 8 : 8;
+    return row + slots * 8;
   }
-  /// What a rank sends back for it: the sum over the experts that lie there.
-  int64_t getCombineBytes() const { return hidden * activationBits / 8; }
+  /// What a rank sends back for it: the sum over the experts that lie there, in
+  /// f32.
+  int64_t getCombineBytes() const { return hidden * 4; }
 };
 
 struct ExpertModel {

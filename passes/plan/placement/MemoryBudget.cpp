@@ -66,8 +66,10 @@ double mlir::moe::getDenseSeconds(const ExpertModel &model,
     weightBytes = std::max<int64_t>(layer.activationBits / 8, 1);
     rowBytes = layer.getCombineBytes();
   }
-  // Either the tokens or the weights are split.
-  double flops = tokens / ranks * 2 * bytes / weightBytes;
+  // Either the tokens or the weights are split, or nothing is.
+  double flops = tokens * 2 * bytes / weightBytes;
+  if (dense != DenseKind::Repeated)
+    flops /= ranks;
   double slowest = 0;
   for (const Rank &rank : machine.ranks)
     slowest = std::max(

@@ -8,6 +8,8 @@
 #ifndef PASSES_PLAN_PLACEMENT_PLACEMENT_H
 #define PASSES_PLAN_PLACEMENT_PLACEMENT_H
 
+#include "passes/plan/placement/RoutingTrace.h"
+
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
@@ -72,6 +74,12 @@ LayerPlacement makePlacement(llvm::ArrayRef<Replica> replicas, int experts);
 /// The assignments per token that each rank serves.
 std::vector<double> getRankLoads(const LayerPlacement &placement,
                                  llvm::ArrayRef<double> expertLoads, int ranks);
+
+/// The assignments of `trace` that each of `ranks` ranks serves, where tokens
+/// come in steps of `tokens` that are spread evenly over them.
+std::vector<int64_t> countAssignments(const LayerPlacement &placement,
+                                      const LayerTrace &trace, int ranks,
+                                      int64_t tokens);
 
 /// (max - mean) / mean; 0 where the mean is.
 double getImbalance(llvm::ArrayRef<double> loads);

@@ -28,13 +28,21 @@ std::optional<PlannerKind> parsePlanner(llvm::StringRef name);
 
 /// How the weights outside the experts are held.
 enum class DenseKind {
-  /// Every rank has all of them and computes its own tokens.
+  /// Every rank has all of them and computes tokens of its own.
   Replicated,
+  /// Every rank has all of them and computes all tokens.
+  Repeated,
   /// Every rank has a part of each matrix and computes all tokens.
   Sharded
 };
 
 llvm::StringRef getDenseName(DenseKind kind);
+std::optional<DenseKind> parseDense(llvm::StringRef name);
+
+inline TokenOwners getTokenOwners(DenseKind kind) {
+  return kind == DenseKind::Replicated ? TokenOwners::OneRank
+                                       : TokenOwners::AllRanks;
+}
 
 struct PlanOptions {
   PlannerKind planner = PlannerKind::Search;
@@ -44,6 +52,9 @@ struct PlanOptions {
   int64_t tokens = 0;
   /// For the random planner.
   uint64_t seed = 0;
+  /// The fastest way to hold dense weights, if not given; of those that share
+  /// the work.
+  std::optional<DenseKind> dense = {};
 };
 
 struct LayerPlan {
@@ -78,6 +89,7 @@ llvm::json::Object toJSON(const Plan &plan);
 
 /// Its parts, which manifests of artifacts hold, too.
 llvm::json::Value toJSON(const ExpertModel &model);
+llvm::json::Value toJSON(const ExchangeChoice &choice);
 bool fromJSON(const llvm::json::Value &value, ExpertModel &model,
               llvm::json::Path path);
 

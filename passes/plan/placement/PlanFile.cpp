@@ -79,7 +79,7 @@ bool fromJSON(const json::Value &value, ExpertModel &model, json::Path path) {
   return false;
 }
 
-static json::Value toJSON(const ExchangeChoice &choice) {
+json::Value toJSON(const ExchangeChoice &choice) {
   json::Object object{{"algorithm", getExchangeName(choice.exchange)}};
   if (choice.maxTokens != ExchangeChoice::kUnbounded)
     object["max_tokens"] = choice.maxTokens;
@@ -151,11 +151,12 @@ static bool fromJSON(const json::Value &value, Plan &plan, json::Path path) {
     return false;
   }
   plan.options.planner = *kind;
-  if (dense != "replicated" && dense != "sharded") {
-    path.field("dense").report("expected replicated or sharded");
+  std::optional<DenseKind> denseKind = parseDense(dense);
+  if (!denseKind) {
+    path.field("dense").report("expected replicated, repeated or sharded");
     return false;
   }
-  plan.dense = dense == "sharded" ? DenseKind::Sharded : DenseKind::Replicated;
+  plan.dense = *denseKind;
   return true;
 }
 

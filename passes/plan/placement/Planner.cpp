@@ -45,7 +45,23 @@ std::optional<PlannerKind> mlir::moe::parsePlanner(llvm::StringRef name) {
 }
 
 llvm::StringRef mlir::moe::getDenseName(DenseKind kind) {
-  return kind == DenseKind::Replicated ? "replicated" : "sharded";
+  switch (kind) {
+  case DenseKind::Replicated:
+    return "replicated";
+  case DenseKind::Repeated:
+    return "repeated";
+  case DenseKind::Sharded:
+    return "sharded";
+  }
+  llvm_unreachable("unknown way to hold dense weights");
+}
+
+std::optional<DenseKind> mlir::moe::parseDense(llvm::StringRef name) {
+  return llvm::StringSwitch<std::optional<DenseKind>>(name)
+      .Case("replicated", DenseKind::Replicated)
+      .Case("repeated", DenseKind::Repeated)
+      .Case("sharded", DenseKind::Sharded)
+      .Default(std::nullopt);
 }
 
 namespace {
@@ -55,10 +71,11 @@ class LayerPlanner {
 public:
   LayerPlanner(const ExpertLayer &layer, const Machine &machine,
                const LayerTrace &trace, const PlanOptions &options,
-               const ReplicaBudget &budget)
-      : layer(layer), machine(machine), trace(trace.sample(kJudgedTokens)),
-        options(options), budget(budget), loads(trace.getLoads(layer.experts)),
-        model(layer, machine, options.tokens) {}
+               TokenOwners owners, const ReplicaBudget &budget)
+      : layer(layer), machine(machine), allTokens(trace),
+        trace(trace.sample(kJudgedTokens)), options(options), owners(owners),
+        budget(budget), loads(trace.getLoads(layer.experts)),
+        model(layer, machine, owners, options.tokens) {}
 
   LayerPlan plan(uint64_t seed) {
     LayerPlan result;
@@ -78,14 +95,24 @@ public:
       break;
     }
     Visits visits = countVisits(result.placement, trace, machine);
-    result.exchange = chooseExchanges(layer, machine, result.placement, loads,
-                                      visits, kMaxStep);
+    result.exchange = chooseExchanges(layer, machine, owners, result.placement,
+                                      loads, visits, kMaxStep);
     return result;
   }
 
 private:
   LayerPlacement toPlacement(llvm::ArrayRef<Replica> replicas) const {
     return makePlacement(replicas, layer.experts);
+  }
+
+  /// Whether the tokens of the trace load the busiest rank more.
+  bool isLessEven(const LayerPlacement &placement,
+                  const LayerPlacement &other) const {
+    auto getBusiest = [&](const LayerPlacement &candidate) {
+      return *llvm::max_element(countAssignments(
+          candidate, allTokens, machine.getNumRanks(), options.tokens));
+    };
+    return getBusiest(placement) > getBusiest(other);
   }
 
   double getSlowest(const LayerPlacement &placement, Exchange exchange) const {
@@ -104,6 +131,9 @@ private:
     SearchProblem problem{model, exchange, loads, sample, budget.capacity};
     std::vector<Replica> found = searchPlacement(problem, std::move(greedy));
     LayerPlacement result = balanceShares(model, exchange, loads, trace, found);
+    // Tokens come whole: what is better on average may not be for these.
+    if (isLessEven(result, start))
+      result = toPlacement(found);
     double before = getSlowest(start, exchange);
     double after = getSlowest(result, exchange);
     auto describe = [&](const LayerPlacement &placement, double seconds) {
@@ -114,7 +144,7 @@ private:
           .str();
     };
     // The sample may have misled the search.
-    if (after > before) {
+    if (after > before || isLessEven(result, start)) {
       remarks.push_back("search found nothing better than greedy: " +
                         describe(start, before));
       return start;
@@ -126,8 +156,10 @@ private:
 
   const ExpertLayer &layer;
   const Machine &machine;
+  const LayerTrace &allTokens;
   LayerTrace trace;
   const PlanOptions &options;
+  TokenOwners owners;
   const ReplicaBudget &budget;
   std::vector<double> loads;
   ExpertCostModel model;
@@ -162,7 +194,7 @@ static void addRemarks(const ExpertLayer &layer, const ReplicaBudget &budget,
   plan.remarks.push_back("exchange: " + text);
 }
 
-/// How the dense weights are held: the faster way that leaves room for all
+/// How the dense weights are held: the fastest way that leaves room for all
 /// experts.
 static llvm::Expected<DenseKind> chooseDense(Plan &plan) {
   const ExpertModel &model = plan.model;
@@ -180,7 +212,11 @@ static llvm::Expected<DenseKind> chooseDense(Plan &plan) {
   };
   std::optional<DenseKind> best;
   std::string text;
-  for (DenseKind dense : {DenseKind::Replicated, DenseKind::Sharded}) {
+  llvm::SmallVector<DenseKind, 2> kinds = {DenseKind::Replicated,
+                                           DenseKind::Sharded};
+  if (plan.options.dense)
+    kinds = {*plan.options.dense};
+  for (DenseKind dense : kinds) {
     double seconds =
         getDenseSeconds(model, machine, dense, plan.options.tokens);
     bool fitting = fits(dense);
@@ -225,9 +261,9 @@ llvm::Expected<Plan> mlir::moe::makePlan(const ExpertModel &model,
     ReplicaBudget budget = getReplicaBudget(
         model, machine, plan.dense, layer.experts, options.extraReplicas);
     int64_t extra = budget.replicas - layer.experts;
-    LayerPlan layerPlan =
-        LayerPlanner(layer, machine, trace.layers[i], options, budget)
-            .plan(options.seed + i);
+    LayerPlan layerPlan = LayerPlanner(layer, machine, trace.layers[i], options,
+                                       getTokenOwners(plan.dense), budget)
+                              .plan(options.seed + i);
     if (extra < options.extraReplicas)
       layerPlan.remarks.push_back(
           llvm::formatv("{0} extra replicas instead of {1}: no more fit into "

@@ -49,11 +49,11 @@ namespace {
 class LayerSimulator {
 public:
   LayerSimulator(const ExpertLayer &layer, const LayerPlan &plan,
-                 const Machine &machine, Simulation &simulation,
-                 LayerSimulation &result)
-      : layer(layer), plan(plan), machine(machine), simulation(simulation),
-        result(result), ranks(machine.getNumRanks()), sent(ranks),
-        received(ranks), replicas(getReplicas(plan.placement)),
+                 const Machine &machine, TokenOwners owners,
+                 Simulation &simulation, LayerSimulation &result)
+      : layer(layer), plan(plan), machine(machine), owners(owners),
+        simulation(simulation), result(result), ranks(machine.getNumRanks()),
+        sent(ranks), received(ranks), replicas(getReplicas(plan.placement)),
         rankSeen(ranks, -1), nodeSeen(machine.getNumNodes(), -1) {
     result.assignments.resize(ranks);
     result.compute.resize(ranks);
@@ -84,20 +84,25 @@ private:
   void send(int from, int to) {
     if (from == to)
       return;
-    simulation.links.add(from, to, layer.getDispatchBytes());
+    simulation.links.add(from, to, layer.getDispatchBytes(owners));
     simulation.links.add(to, from, layer.getCombineBytes());
-    result.bytes += layer.getDispatchBytes() + layer.getCombineBytes();
+    result.bytes += getBytes();
     double seconds = 1 / machine.getLink(from, to).bandwidth;
     sent[from] += seconds;
     received[to] += seconds;
   }
-  void sendAll(int64_t tokens);
+  /// Of one row, there and back.
+  int64_t getBytes() const {
+    return layer.getDispatchBytes(owners) + layer.getCombineBytes();
+  }
+  void sendAll(int64_t tokens, int64_t bytesThere, int64_t bytesBack);
   void sendTo(int source, int rank, int64_t token, Exchange exchange);
   void addTime(int64_t tokens, Exchange exchange);
 
   const ExpertLayer &layer;
   const LayerPlan &plan;
   const Machine &machine;
+  TokenOwners owners;
   Simulation &simulation;
   LayerSimulation &result;
   int ranks;
@@ -130,19 +135,19 @@ void LayerSimulator::sendTo(int source, int rank, int64_t token,
   send(entry, rank);
 }
 
-void LayerSimulator::sendAll(int64_t tokens) {
+/// Counts bytes from the owner of each token to all other ranks, and from these
+/// back.
+void LayerSimulator::sendAll(int64_t tokens, int64_t bytesThere,
+                             int64_t bytesBack) {
   for (int from = 0; from < ranks; ++from) {
     int64_t own = getFirstToken(from + 1, ranks, tokens) -
                   getFirstToken(from, ranks, tokens);
-    if (own == 0)
-      continue;
     for (int to = 0; to < ranks; ++to) {
-      if (from == to)
+      if (from == to || own == 0)
         continue;
-      simulation.links.add(from, to, own * layer.getDispatchBytes());
-      simulation.links.add(to, from, own * layer.getCombineBytes());
-      result.bytes +=
-          own * (layer.getDispatchBytes() + layer.getCombineBytes());
+      simulation.links.add(from, to, own * bytesThere);
+      simulation.links.add(to, from, own * bytesBack);
+      result.bytes += own * (bytesThere + bytesBack);
     }
   }
 }
@@ -150,7 +155,7 @@ void LayerSimulator::sendAll(int64_t tokens) {
 void LayerSimulator::run(const LayerTrace &step) {
   int64_t tokens = step.getTokens();
   Exchange exchange = getExchange(plan.exchange, tokens);
-  int64_t bytes = layer.getDispatchBytes() + layer.getCombineBytes();
+  int64_t bytes = getBytes();
   std::fill(sent.begin(), sent.end(), 0);
   std::fill(received.begin(), received.end(), 0);
   assignments.assign(replicas.size(), 0);
@@ -177,14 +182,18 @@ void LayerSimulator::run(const LayerTrace &step) {
       }
   }
   if (exchange == Exchange::Gather)
-    sendAll(tokens);
+    sendAll(tokens, layer.getDispatchBytes(owners), layer.getCombineBytes());
+  if (owners == TokenOwners::AllRanks) {
+    sendAll(tokens, layer.getCombineBytes(), 0);
+    simulation.resultBytes += tokens * layer.getCombineBytes() * (ranks - 1);
+  }
   addTime(tokens, exchange);
 }
 
 void LayerSimulator::addTime(int64_t tokens, Exchange exchange) {
   ExchangeCost cost =
-      ExpertCostModel(layer, machine, tokens).getExchangeCost(exchange);
-  double bytes = layer.getDispatchBytes() + layer.getCombineBytes();
+      ExpertCostModel(layer, machine, owners, tokens).getExchangeCost(exchange);
+  double bytes = getBytes();
   std::vector<double> compute(ranks);
   for (auto [replica, count] : llvm::zip_equal(replicas, assignments)) {
     const Rank &info = machine.ranks[replica.rank];
@@ -195,10 +204,9 @@ void LayerSimulator::addTime(int64_t tokens, Exchange exchange) {
   }
   double slowest = 0, sum = 0;
   for (int rank = 0; rank < ranks; ++rank) {
-    double transfer = exchange == Exchange::Gather
-                          ? tokens * cost.perToken
-                          : bytes * std::max(sent[rank], received[rank]);
-    double exchanged = cost.latency + transfer;
+    double exchanged = cost.latency + tokens * cost.perToken;
+    if (exchange != Exchange::Gather)
+      exchanged += bytes * std::max(sent[rank], received[rank]);
     result.compute[rank] += compute[rank];
     result.exchange[rank] += exchanged;
     slowest = std::max(slowest, compute[rank] + exchanged);
@@ -217,8 +225,8 @@ Simulation mlir::moe::simulate(const Plan &plan, const RoutingTrace &trace) {
   for (auto [layer, layerPlan, layerTrace] :
        llvm::zip_equal(plan.model.layers, plan.layers, trace.layers)) {
     LayerSimulation &result = simulation.layers.emplace_back();
-    LayerSimulator simulator(layer, layerPlan, plan.machine, simulation,
-                             result);
+    LayerSimulator simulator(layer, layerPlan, plan.machine,
+                             getTokenOwners(plan.dense), simulation, result);
     for (int64_t begin = 0; begin < simulation.tokens; begin += size)
       simulator.run(
           layerTrace.slice(begin, std::min(begin + size, simulation.tokens)));

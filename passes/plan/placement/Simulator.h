@@ -8,7 +8,8 @@
 // The trace is cut into steps. The tokens of a step are spread over the ranks
 // in order (`getFirstToken`), every rank deals its assignments out to replicas
 // in turn, and every row that has to travel is counted. So the bytes are those
-// that ranks really send, the seconds are those of the cost model.
+// that ranks really send (counts of rows, which tell ranks what comes, do not
+// count), the seconds are those of the cost model.
 //
 //===----------------------------------------------------------------------===//
 
@@ -62,6 +63,9 @@ struct Simulation {
   /// Bytes if a row were sent for each assignment to another rank, and those of
   /// them between nodes.
   int64_t perExpertBytes = 0, perExpertBytesBetweenNodes = 0;
+  /// What ranks that have all tokens tell each other of the results; part of
+  /// `links`.
+  int64_t resultBytes = 0;
   /// The mean over the layers of (max - mean) / mean of the ranks' assignments.
   double imbalance = 0;
 };

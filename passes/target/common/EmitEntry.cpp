@@ -47,10 +47,11 @@ constexpr HostFunction kHostFunctions[] = {
     {kHostExchangeBegin, 10, false},
     {kHostExchangeDispatch, 11, false},
     {kHostExchangeCombine, 12, false},
+    {kHostExchangeWait, 13, false},
 };
 constexpr int32_t kRecordRoutingField = 8;
 constexpr int32_t kAppendField = 9;
-constexpr unsigned kHostTableSize = 13;
+constexpr unsigned kHostTableSize = 14;
 
 struct EmitEntry : public moe::impl::EmitEntryBase<EmitEntry> {
   void runOnOperation() override {

@@ -89,7 +89,10 @@ func::FuncOp moe::getHostExchange(ModuleOp module, HostExchange kind) {
     return getOrDeclare(module, kHostExchangeDispatch,
                         {i64, p, i64, i64, p, i64, p, p, p});
   case HostExchange::Combine:
+    return getOrDeclare(module, kHostExchangeCombine,
+                        {i64, p, i64, i64, p, i64, i64});
+  case HostExchange::Wait:
     break;
   }
-  return getOrDeclare(module, kHostExchangeCombine, {i64, p, i64, i64, p, i64});
+  return getOrDeclare(module, kHostExchangeWait, {i64});
 }

@@ -28,6 +28,7 @@ constexpr llvm::StringLiteral kHostMark = "moert_mark";
 constexpr llvm::StringLiteral kHostExchangeBegin = "moert_exchange_begin";
 constexpr llvm::StringLiteral kHostExchangeDispatch = "moert_exchange_dispatch";
 constexpr llvm::StringLiteral kHostExchangeCombine = "moert_exchange_combine";
+constexpr llvm::StringLiteral kHostExchangeWait = "moert_exchange_wait";
 /// Followed by the element type and the rank.
 constexpr llvm::StringLiteral kHostAppend = "moert_append_";
 /// Followed by the types of ids and weights; see `moe-record-routing`.
@@ -62,10 +63,10 @@ func::FuncOp getHostMark(ModuleOp module);
 /// which returns the descriptor of a memref.
 func::FuncOp getHostAppend(ModuleOp module, Type element, int64_t rank);
 
-enum class HostExchange { Begin, Dispatch, Combine };
+enum class HostExchange { Begin, Dispatch, Combine, Wait };
 
-/// What `exchange_begin`, `exchange_dispatch` and `exchange_combine` of the
-/// host take, with i64 and !llvm.ptr.
+/// What `exchange_begin`, `exchange_dispatch`, `exchange_combine` and
+/// `exchange_wait` of the host take, with i64 and !llvm.ptr.
 func::FuncOp getHostExchange(ModuleOp module, HostExchange kind);
 
 /// The type of that memref: all extents and all strides but the last one are

@@ -30,7 +30,8 @@ struct LowerExchange : public moe::impl::LowerExchangeBase<LowerExchange> {
   void runOnOperation() override {
     SmallVector<Operation *> work;
     getOperation().walk([&](Operation *op) {
-      if (isa<ExchangeBeginOp, ExchangeDispatchOp, ExchangeCombineOp>(op))
+      if (isa<ExchangeBeginOp, ExchangeDispatchOp, ExchangeCombineOp,
+              ExchangeWaitOp>(op))
         work.push_back(op);
     });
     for (Operation *op : work)
@@ -55,8 +56,10 @@ private:
       lower(b, begin);
     else if (auto dispatch = dyn_cast<ExchangeDispatchOp>(op))
       lower(b, dispatch);
+    else if (auto combine = dyn_cast<ExchangeCombineOp>(op))
+      lower(b, combine);
     else
-      lower(b, cast<ExchangeCombineOp>(op));
+      lower(b, cast<ExchangeWaitOp>(op));
     op->erase();
     return success();
   }
@@ -91,7 +94,13 @@ private:
     func::CallOp::create(
         b, getHostExchange(getOperation(), HostExchange::Combine),
         ValueRange{number(b, op.getLayer()), sums.pointer, sums.stride,
-                   getSize(b, op.getSums(), 1), init.pointer, init.stride});
+                   getSize(b, op.getSums(), 1), init.pointer, init.stride,
+                   number(b, op.getOverlapped())});
+  }
+
+  void lower(ImplicitLocOpBuilder &b, ExchangeWaitOp op) {
+    func::CallOp::create(b, getHostExchange(getOperation(), HostExchange::Wait),
+                         ValueRange{number(b, op.getLayer())});
   }
 
   static Value number(ImplicitLocOpBuilder &b, int64_t value) {

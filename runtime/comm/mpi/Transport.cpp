@@ -62,6 +62,11 @@ static const char *open(int32_t *rank, int32_t *size) {
             MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
         code != MPI_SUCCESS)
       return report(code, "start");
+  MPI_Query_thread(&provided);
+  if (provided < MPI_THREAD_SERIALIZED) {
+    message = "expected an MPI that more than one thread may call";
+    return message.c_str();
+  }
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   MPI_Comm_rank(MPI_COMM_WORLD, &ownRank);
   MPI_Comm_size(MPI_COMM_WORLD, &rankCount);
@@ -115,10 +120,10 @@ static const char *exchangeMessages(const void *const *outgoing,
 }
 
 static const char *exchangeCounts(const int64_t *outgoing, int64_t *incoming,
-                                  double timeout) {
+                                  int32_t count, double timeout) {
   requests.emplace_back();
-  int code = MPI_Ialltoall(outgoing, 1, MPI_INT64_T, incoming, 1, MPI_INT64_T,
-                           MPI_COMM_WORLD, &requests.back());
+  int code = MPI_Ialltoall(outgoing, count, MPI_INT64_T, incoming, count,
+                           MPI_INT64_T, MPI_COMM_WORLD, &requests.back());
   if (code != MPI_SUCCESS)
     return report(code, "exchange counts");
   return finish(timeout);

@@ -36,6 +36,7 @@ enum : Result {
   kErrorOutOfMemory = 2,
   kErrorNoDevice = 100,
   kErrorInvalidPTX = 218,
+  kErrorNotReady = 600,
   kErrorUnsupportedPTXVersion = 222,
 };
 
@@ -70,6 +71,7 @@ enum : int { kJITErrorBuffer = 5, kJITErrorBufferBytes = 6 };
   X(cuMemsetD8Async, (Address, unsigned char, size_t, Stream))                 \
   X(cuStreamCreate, (Stream *, unsigned))                                      \
   X(cuStreamDestroy_v2, (Stream))                                              \
+  X(cuStreamQuery, (Stream))                                                   \
   X(cuStreamSynchronize, (Stream))                                             \
   X(cuLaunchKernel, (Function, unsigned, unsigned, unsigned, unsigned,         \
                      unsigned, unsigned, unsigned, Stream, void **, void **))  \

@@ -61,3 +61,28 @@ func.func @sums(%s: memref<?x4xf32>, %y: memref<?x5xf32>) {
   moe.exchange.combine ins(%s : memref<?x4xf32>) outs(%y : memref<?x5xf32>) {layer = 0 : i64}
   return
 }
+
+// -----
+
+// exchange_wait_c1
+func.func @waits(%s: memref<?x4xf32>, %y: memref<?x5xf32>) {
+  // expected-error @+1 {{width}}
+  moe.exchange.wait ins(%s : memref<?x4xf32>) outs(%y : memref<?x5xf32>) {layer = 0 : i64}
+  return
+}
+
+// -----
+
+// placement_c3
+// expected-error @+1 {{expected gather, direct or two_level in the exchange, got "mail"}}
+#unknown = #moe.placement<ranks = 2, experts = [[0]], exchange = ["mail"]>
+
+// -----
+
+// expected-error @+1 {{expected a number above the one before in the exchange, got 4}}
+#falling = #moe.placement<ranks = 2, experts = [[0]], exchange = ["gather", 8, "direct", 4, "gather"]>
+
+// -----
+
+// expected-error @+1 {{expected an exchange that ends with the name of an algorithm}}
+#open = #moe.placement<ranks = 2, experts = [[0]], exchange = ["gather", 8]>

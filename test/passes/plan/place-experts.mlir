@@ -33,3 +33,30 @@ func.func @elsewhere(%x: tensor<?x4xf32>, %ids: tensor<?x2xi32>, %w: tensor<?x2x
          {activation = #moe.activation<relu>} : tensor<?x4xf32>, tensor<?x2xf32>, tensor<?xi32>, tensor<4xi32> -> tensor<?x4xf32>
   return %y : tensor<?x4xf32>
 }
+
+// Tests that a shared expert is computed while the sums of the others return, wherever it was written, and that what leads to
+// the experts stays before them.
+// CHECK-LABEL: func @shared
+// CHECK: linalg.matmul {{.*}}led
+// CHECK: moe.exchange.begin
+// CHECK-NOT: linalg.matmul
+// CHECK: %[[C:.*]] = moe.exchange.combine {{.*}} {layer = 2 : i64, overlapped}
+// CHECK: linalg.matmul {{.*}}before
+// CHECK: linalg.matmul {{.*}}behind
+// CHECK: %[[Y:.*]] = moe.exchange.wait ins({{.*}}) outs(%[[C]] : tensor<?x4xf32>) {layer = 2 : i64}
+// CHECK-NEXT: %[[F:.*]] = tensor.collapse_shape %[[Y]]
+// CHECK: linalg.add ins(%{{.*}}, %[[F]]
+func.func @shared(%x: tensor<?x4xf32>, %ids: tensor<?x2xi32>, %w: tensor<?x2xf32>, %up: tensor<3x4x6xf32>, %down: tensor<3x6x4xf32>,
+                  %m: tensor<4x4xf32>, %e: tensor<?x4xf32>, %f: tensor<?xf32>) -> tensor<?xf32> {
+  %led = linalg.matmul {led} ins(%x, %m : tensor<?x4xf32>, tensor<4x4xf32>) outs(%e : tensor<?x4xf32>) -> tensor<?x4xf32>
+  %before = linalg.matmul {before} ins(%x, %m : tensor<?x4xf32>, tensor<4x4xf32>) outs(%e : tensor<?x4xf32>) -> tensor<?x4xf32>
+  %rows, %offsets = moe.permute %ids {experts = 3} : tensor<?x2xi32> -> tensor<?xi32>, tensor<4xi32>
+  %y = moe.fused_ffn %led, %w, %rows, %offsets up(%up : tensor<3x4x6xf32>) down(%down : tensor<3x6x4xf32>)
+         {activation = #moe.activation<relu>, moe.placement = #moe.placement<ranks = 2, experts = [[0], [1], [0, 1]]>}
+         : tensor<?x4xf32>, tensor<?x2xf32>, tensor<?xi32>, tensor<4xi32> -> tensor<?x4xf32>
+  %view = tensor.collapse_shape %y [[0, 1]] : tensor<?x4xf32> into tensor<?xf32>
+  %behind = linalg.matmul {behind} ins(%before, %m : tensor<?x4xf32>, tensor<4x4xf32>) outs(%e : tensor<?x4xf32>) -> tensor<?x4xf32>
+  %flat = tensor.collapse_shape %behind [[0, 1]] : tensor<?x4xf32> into tensor<?xf32>
+  %sum = linalg.add ins(%flat, %view : tensor<?xf32>, tensor<?xf32>) outs(%f : tensor<?xf32>) -> tensor<?xf32>
+  return %sum : tensor<?xf32>
+}

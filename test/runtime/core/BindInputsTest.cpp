@@ -16,7 +16,7 @@ namespace {
 class BindInputsTest : public testing::Test {
 protected:
   void SetUp() override {
-    const char *json = R"({"host_interface": 3, "outputs": [], "inputs": [
+    const char *json = R"({"host_interface": 4, "outputs": [], "inputs": [
       {"name": "ids", "type": "i64", "dims": ["batch", "sequence"]},
       {"name": "mask", "type": "f32", "dims": ["batch", 4]},
       {"name": "any", "type": "i1", "dims": [""]}]})";
@@ -98,17 +98,67 @@ TEST_F(BindInputsTest, Data) {
   EXPECT_EQ(match(), "");
 }
 
+/// The manifest of a program for four ranks with this layout and this exchange
+/// of its only layer.
+static std::string makeRankManifest(const std::string &layout,
+                                    const std::string &exchange) {
+  return R"({"host_interface": 4, "inputs": [], "outputs": [], "ranks": 4, )" +
+         layout + R"(, "weights": [], "experts": {"layers": [
+           {"placement": [[0], [3, 1]], "exchange": )" +
+         exchange + "}]}}";
+}
+
+// Tests that the layout of ranks and the exchanges of layers are read.
+TEST(ManifestTest, Ranks) {
+  Manifest manifest;
+  ASSERT_TRUE(Manifest::parse(makeRankManifest(
+                                  R"("ranks_per_node": 2, "tokens": "own")",
+                                  R"([{"algorithm": "gather", "max_tokens": 16},
+                          {"algorithm": "two_level"}])"),
+                              manifest)
+                  .ok());
+  EXPECT_EQ(manifest.layout.ranks, 4u);
+  EXPECT_EQ(manifest.layout.ranksPerNode, 2u);
+  EXPECT_TRUE(manifest.layout.hasOwnTokens);
+  const LayerPlacement &placement = manifest.placements[0];
+  EXPECT_EQ(placement.experts[1], std::vector<int32_t>({3, 1}));
+  ASSERT_EQ(placement.exchanges.size(), 2u);
+  EXPECT_EQ(placement.exchanges[0].maxTokens, 16);
+  EXPECT_EQ(placement.exchanges[0].algorithm, ExchangeAlgorithm::Gather);
+  EXPECT_EQ(placement.exchanges[1].algorithm, ExchangeAlgorithm::TwoLevel);
+}
+
+TEST(ManifestTest, MalformedRanks) {
+  const std::string layout = R"("ranks_per_node": 2, "tokens": "own")",
+                    exchange = R"([{"algorithm": "direct"}])";
+  for (const std::string &json :
+       {makeRankManifest(R"("tokens": "own")", exchange),
+        makeRankManifest(R"("ranks_per_node": 3, "tokens": "own")", exchange),
+        makeRankManifest(R"("ranks_per_node": 2, "tokens": "none")", exchange),
+        makeRankManifest(layout, "[]"),
+        makeRankManifest(layout, R"([{"algorithm": "mail"}])"),
+        makeRankManifest(layout,
+                         R"([{"algorithm": "direct", "max_tokens": 8}])"),
+        makeRankManifest(layout, R"([{"algorithm": "direct", "max_tokens": 8},
+                                     {"algorithm": "gather", "max_tokens": 8},
+                                     {"algorithm": "direct"}])")}) {
+    Manifest manifest;
+    EXPECT_EQ(Manifest::parse(json, manifest).code(), MOE_ERROR_ARTIFACT)
+        << json;
+  }
+}
+
 // Tests that malformed manifests are refused without an exception.
 TEST(ManifestTest, Malformed) {
   for (const char *json :
        {"", "[]", "{", "{}", R"({"host_interface": "1"})",
-        R"({"host_interface": 3, "inputs": {}, "outputs": []})",
-        R"({"host_interface": 3, "inputs": [1], "outputs": []})",
-        R"({"host_interface": 3, "outputs": [], "inputs":
+        R"({"host_interface": 4, "inputs": {}, "outputs": []})",
+        R"({"host_interface": 4, "inputs": [1], "outputs": []})",
+        R"({"host_interface": 4, "outputs": [], "inputs":
             [{"name": "x", "type": "f31", "dims": []}]})",
-        R"({"host_interface": 3, "outputs": [], "inputs":
+        R"({"host_interface": 4, "outputs": [], "inputs":
             [{"name": "x", "type": "f32", "dims": [-1]}]})",
-        R"({"host_interface": 3, "outputs": [], "inputs":
+        R"({"host_interface": 4, "outputs": [], "inputs":
             [{"name": "x", "type": "f32", "dims": [1.5]}]})"}) {
     Manifest manifest;
     EXPECT_EQ(Manifest::parse(json, manifest).code(), MOE_ERROR_ARTIFACT)

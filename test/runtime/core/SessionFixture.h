@@ -29,7 +29,7 @@ enum Mode : int64_t {
   Append
 };
 
-inline const char kManifest[] = R"({"host_interface": 3,
+inline const char kManifest[] = R"({"host_interface": 4,
   "inputs": [{"name": "x", "type": "f32", "dims": ["n"]},
              {"name": "mode", "type": "i64", "dims": []}],
   "outputs": [{"name": "y", "type": "f32", "dims": ["n"]}]})";

@@ -11,7 +11,7 @@ using namespace moert;
 
 namespace {
 
-const char kStateManifest[] = R"({"host_interface": 3,
+const char kStateManifest[] = R"({"host_interface": 4,
   "inputs": [{"name": "x", "type": "f32", "dims": ["n"]},
              {"name": "mode", "type": "i64", "dims": []},
              {"name": "past", "type": "f32", "dims": [2, "p"]}],

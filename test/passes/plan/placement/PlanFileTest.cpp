@@ -64,7 +64,7 @@ TEST(PlanFileTest, SaysWhatIsWrong) {
             "expected ranks from 0 to 3 in layer 0 of the plan, got -1");
   EXPECT_EQ(getPlanError("\"two_level\"", "\"sends\""),
             "expected gather, direct or two_level at "
-            "plan.layers[0].exchange[1].algorithm");
+            "plan.layers[0].exchange[0].algorithm");
   EXPECT_EQ(getPlanError("\"tokens\":256", "\"tokens\":0"),
             "expected a positive number 'tokens' in the plan");
 }

@@ -8,6 +8,7 @@
 #include "passes/plan/placement/ExpertCostModel.h"
 #include "passes/plan/placement/Greedy.h"
 #include "passes/plan/placement/LocalSearch.h"
+#include "passes/plan/placement/Simulator.h"
 #include "test/passes/plan/placement/Examples.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -130,7 +131,7 @@ TEST(PlannerTest, SharesEvenOutUnequalRanks) {
   ExpertLayer layer = makeLayer(2, 2);
   Machine machine = makeMachine(2);
   machine.ranks[0].memoryBandwidth = machine.ranks[1].memoryBandwidth = 1e15;
-  ExpertCostModel model(layer, machine, 1024);
+  ExpertCostModel model(layer, machine, TokenOwners::OneRank, 1024);
   std::vector<double> loads = {1, 0.5};
   LayerTrace trace{2, {0, 1, 0, -1}};
   std::vector<Replica> replicas = {{0, 0}, {0, 1}, {1, 0}};
@@ -138,6 +139,28 @@ TEST(PlannerTest, SharesEvenOutUnequalRanks) {
       balanceShares(model, Exchange::Gather, loads, trace, replicas);
   EXPECT_EQ(getRankLoads(placement, loads, 2),
             std::vector<double>({0.75, 0.75}));
+}
+
+// Tests that no placement of the search loads the busiest rank more with the
+// tokens of the trace than the greedy one, however few tokens there are.
+TEST(PlannerTest, IsNeverLessEvenThanGreedy) {
+  ExpertModel model = makeModel(24, 64, 4);
+  for (const char *loads : {"zipf:0.6", "zipf:1.2"})
+    for (int ranks : {6, 16, 48}) {
+      RoutingTrace trace = llvm::cantFail(drawTrace(model, loads, 256));
+      auto getBusiest = [&](PlannerKind kind) {
+        Plan plan = llvm::cantFail(
+            makePlan(model, makeMachine(ranks), trace, {kind, 8, 100, 0}));
+        std::vector<double> busiest;
+        for (const LayerSimulation &layer : simulate(plan, trace).layers)
+          busiest.push_back(*llvm::max_element(layer.assignments));
+        return busiest;
+      };
+      std::vector<double> greedy = getBusiest(PlannerKind::Greedy);
+      std::vector<double> search = getBusiest(PlannerKind::Search);
+      for (size_t i = 0; i < greedy.size(); ++i)
+        EXPECT_LE(search[i], greedy[i]) << loads << ", layer " << i;
+    }
 }
 
 TEST(PlannerTest, MemoryLimitsReplicas) {
@@ -180,10 +203,11 @@ TEST(PlannerTest, DenseWeightsAreShardedWhereTheyDoNotFit) {
 
 TEST(PlannerTest, FewTokensAreGathered) {
   ExpertModel model = makeModel(1, 32, 4);
-  Machine machine = makeMachine(8, 2);
+  Machine machine = makeMachine(8);
   RoutingTrace trace = llvm::cantFail(drawTrace(model, "uniform", 1024));
-  Plan plan = llvm::cantFail(
-      makePlan(model, machine, trace, {PlannerKind::Greedy, 0, 1024, 0}));
+  PlanOptions options{PlannerKind::Greedy, 0, 1024, 0};
+  options.dense = DenseKind::Repeated;
+  Plan plan = llvm::cantFail(makePlan(model, machine, trace, options));
   llvm::ArrayRef<ExchangeChoice> exchange = plan.layers[0].exchange;
   EXPECT_EQ(getExchange(exchange, 1), Exchange::Gather);
   EXPECT_NE(getExchange(exchange, 1 << 20), Exchange::Gather);

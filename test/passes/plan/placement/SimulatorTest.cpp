@@ -33,7 +33,8 @@ TEST(SimulatorTest, SendsATokenOnceToARank) {
   RoutingTrace trace{"", {{2, {0, 1, 2, 0}}}};
   Simulation result = simulate(plan, trace);
   const ExpertLayer &layer = plan.model.layers[0];
-  int64_t there = layer.getDispatchBytes(), back = layer.getCombineBytes();
+  int64_t there = layer.getDispatchBytes(TokenOwners::OneRank),
+          back = layer.getCombineBytes();
   // Token 0 goes to rank 1 once, token 1 to rank 0.
   EXPECT_EQ(result.links.get(0, 1), there + back);
   EXPECT_EQ(result.links.get(1, 0), there + back);
@@ -58,7 +59,22 @@ TEST(SimulatorTest, GathersEveryToken) {
   Simulation result = simulate(plan, trace);
   const ExpertLayer &layer = plan.model.layers[0];
   EXPECT_EQ(result.links.getTotal(),
-            4 * (layer.getDispatchBytes() + layer.getCombineBytes()));
+            4 * (layer.getDispatchBytes(TokenOwners::OneRank) +
+                 layer.getCombineBytes()));
+}
+
+// Tests that ranks that have all tokens send numbers of rows instead of rows,
+// and the results to all others.
+TEST(SimulatorTest, SharesResultsOfSharedTokens) {
+  Plan plan = makePlanOf({{1}, {1}}, 2, makeMachine(3), Exchange::Direct, 3);
+  plan.dense = DenseKind::Repeated;
+  RoutingTrace trace{"", {{2, {0, 1, -1, -1, -1, -1}}}};
+  Simulation result = simulate(plan, trace);
+  int64_t row = plan.model.layers[0].hidden * sizeof(float);
+  EXPECT_EQ(result.links.get(0, 1), 8 + 2 * 8 + row);
+  EXPECT_EQ(result.links.get(1, 0), row + row);
+  EXPECT_EQ(result.links.get(2, 1), row);
+  EXPECT_EQ(result.resultBytes, 3 * 2 * row);
 }
 
 TEST(SimulatorTest, TwoLevelsSendATokenOnceToANode) {
@@ -68,11 +84,14 @@ TEST(SimulatorTest, TwoLevelsSendATokenOnceToANode) {
   RoutingTrace trace{"", {{2, {0, 1, -1, -1, -1, -1, -1, -1}}}};
   Simulation result = simulate(plan, trace);
   const ExpertLayer &layer = plan.model.layers[0];
-  EXPECT_EQ(result.links.get(0, 2), layer.getDispatchBytes());
+  EXPECT_EQ(result.links.get(0, 2),
+            layer.getDispatchBytes(TokenOwners::OneRank));
   EXPECT_EQ(result.links.get(0, 3), 0);
-  EXPECT_EQ(result.links.get(2, 3), layer.getDispatchBytes());
+  EXPECT_EQ(result.links.get(2, 3),
+            layer.getDispatchBytes(TokenOwners::OneRank));
   EXPECT_EQ(result.links.getBetweenNodes(plan.machine),
-            layer.getDispatchBytes() + layer.getCombineBytes());
+            layer.getDispatchBytes(TokenOwners::OneRank) +
+                layer.getCombineBytes());
 }
 
 TEST(SimulatorTest, AgreesWithTheCostModel) {
@@ -85,7 +104,7 @@ TEST(SimulatorTest, AgreesWithTheCostModel) {
     Simulation result = simulate(plan, trace);
     const LayerPlan &layer = plan.layers[0];
     double predicted =
-        ExpertCostModel(model.layers[0], machine, 4096)
+        ExpertCostModel(model.layers[0], machine, TokenOwners::OneRank, 4096)
             .getTime(layer.placement, trace.layers[0].getLoads(32),
                      countVisits(layer.placement, trace.layers[0], machine),
                      getExchange(layer.exchange, 4096))
