@@ -124,7 +124,7 @@ private:
   LogicalResult runPasses(ModuleOp target, Phase phase, StringRef isa) {
     PassManager manager(&context);
     manager.enableVerifier(false);
-    buildPhase(phase, manager, isa, options.weights);
+    buildPhase(phase, manager, isa, options.precision);
     return manager.run(target);
   }
 
@@ -214,7 +214,7 @@ private:
   /// out.
   void chooseLevels() {
     isas = getWantedLevels();
-    if (options.isas.empty() && !multipliesBF16(*module))
+    if (options.isas.empty() && !multipliesNarrow(*module))
       llvm::erase(isas, "avx512bf16");
   }
 
@@ -318,7 +318,8 @@ private:
     artifact.codeObjects = std::move(code);
     artifact.devices = std::move(devices);
     artifact.compileOptions = {{"cpu", llvm::join(isas, ",")},
-                               {"weights", options.weights}};
+                               {"weights", options.precision.weights},
+                               {"activations", options.precision.activations}};
     if (!options.devices.empty())
       artifact.compileOptions.emplace_back("devices",
                                            llvm::join(options.devices, ","));

@@ -37,9 +37,7 @@ struct CompileOptions {
   /// Instruction set levels to generate code for; empty: all that make a
   /// difference for the model.
   std::vector<std::string> isas;
-  /// What becomes of weights that the model has as floats: "keep", "bf16",
-  /// "int8" or "int4".
-  std::string weights = "keep";
+  PrecisionFlags precision;
   /// If not null, plans which ranks hold which experts of the model; code is
   /// then generated for as many ranks.
   std::function<llvm::Expected<Plan>(const ExpertModel &model)> makePlan;

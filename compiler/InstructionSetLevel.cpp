@@ -12,11 +12,12 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-/// The processors with products of bf16 have those of bytes, too.
+/// The processors with products of bf16 have those of bytes, too, and can
+/// bring bytes of a register into any order.
 static constexpr InstructionSetLevel kLevels[] = {
     {"x86-64-v3", "x86-64-v3", "", "256"},
     {"x86-64-v4", "x86-64-v4", "", "512"},
-    {"avx512bf16", "x86-64-v4", "+avx512bf16,+avx512vnni", "512"},
+    {"avx512bf16", "x86-64-v4", "+avx512bf16,+avx512vnni,+avx512vbmi", "512"},
 };
 
 ArrayRef<InstructionSetLevel> moe::getInstructionSetLevels() { return kLevels; }

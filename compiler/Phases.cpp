@@ -39,7 +39,7 @@ std::optional<Phase> moe::parsePhase(StringRef name) {
 }
 
 void moe::buildPhase(Phase phase, OpPassManager &manager, StringRef isa,
-                     StringRef weights) {
+                     const PrecisionFlags &precision) {
   switch (phase) {
   case Phase::Import:
     return;
@@ -48,7 +48,7 @@ void moe::buildPhase(Phase phase, OpPassManager &manager, StringRef isa,
   case Phase::Fuse:
     return buildFusePipeline(manager);
   case Phase::Plan:
-    return buildPlanPipeline(manager, weights);
+    return buildPlanPipeline(manager, precision);
   case Phase::Lower:
     buildCPULowerPipeline(manager);
     return buildBufferizePipeline(manager);

@@ -13,6 +13,8 @@
 #ifndef COMPILER_PHASES_H
 #define COMPILER_PHASES_H
 
+#include "passes/plan/Passes.h"
+
 #include "mlir/Support/LLVM.h"
 #include "llvm/ADT/StringRef.h"
 
@@ -40,10 +42,10 @@ ArrayRef<PhaseInfo> getPhases();
 std::optional<Phase> parsePhase(StringRef name);
 
 /// Adds the passes of `phase`; `isa` matters to the target phase only, and
-/// `weights` (see `moe-lower-to-kern`) to the plan phase. The import phase has
+/// `precision` to the plan phase. The import phase has
 /// none: the importer yields its result.
 void buildPhase(Phase phase, OpPassManager &manager, StringRef isa,
-                StringRef weights);
+                const PrecisionFlags &precision);
 
 /// From the end of the plan phase to loops over buffers, for devices.
 void buildDeviceLower(OpPassManager &manager);

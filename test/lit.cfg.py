@@ -29,6 +29,11 @@ if shutil.which("ptxas") or os.access("/usr/local/cuda/bin/ptxas", os.X_OK):
 if os.path.exists(os.path.join(config.moec_build, "lib", "libmoe_emulated_cuda.so")):
     config.available_features.add("emulated-device")
 
+# The level of instructions that multiply pairs of bf16 and quads of bytes.
+flags = next((line for line in open("/proc/cpuinfo") if line.startswith("flags")), "").split()
+if {"avx512_bf16", "avx512_vnni", "avx512vbmi"} <= set(flags):
+    config.available_features.add("avx512bf16")
+
 # Ranks that are processes.
 if shutil.which("mpirun") and os.path.exists(os.path.join(config.moec_build, "lib", "libmoert_mpi.so")):
     config.available_features.add("mpi")

@@ -1,10 +1,11 @@
 """Models with the shapes of published MoE models and random weights.
 
-    python models.py LAYER|decoder FOLDER [--type f32|f16|bf16] [--experts N] [--all-logits]
+    python models.py LAYER|decoder FOLDER [--type f32|f16|bf16] [--bits 4|8 [--block N]] [--experts N] [--all-logits]
 
 LAYER is one of the keys of LAYERS: a router and `com.microsoft.MoE`, with the shared expert where the model has one.
 `decoder` is a whole model in the form of ONNX Runtime GenAI's builder, four layers in the manner of Qwen3-MoE.
-Weights are exact in bf16, so that every type holds the same numbers.
+Weights are exact in bf16, so that every type holds the same numbers. With --bits experts are those of `com.microsoft.QMoE`,
+integers with a scale for each block of a row.
 """
 
 import argparse
@@ -44,7 +45,8 @@ DECODER = Layer(1024, 512, 32, 4, True)
 class Model:
     """Nodes and weights of a model; weights go straight to a file."""
 
-    def __init__(self, folder, element):
+    def __init__(self, folder, element, bits=0, block=128):
+        self.bits, self.block = bits, block
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.element = element
@@ -78,6 +80,22 @@ class Model:
         self.initializers.append(tensor)
         return name
 
+    def quantized(self, name, shape, scale):
+        """Integers and the scales of their blocks, about as large as `weight` makes them."""
+        experts, rows, width = shape
+        tensor = onnx.TensorProto(name=name, data_type=TensorProto.UINT8, dims=[experts, rows, width * self.bits // 8],
+                                  data_location=TensorProto.EXTERNAL)
+        self.data.write(bytes(-self.data.tell() % 4096))
+        start = self.data.tell()
+        for _ in range(experts):
+            self.data.write(self.random.integers(0, 256, rows * width * self.bits // 8, numpy.uint8).tobytes())
+        for key, value in {"location": "model.onnx.data", "offset": start,
+                           "length": self.data.tell() - start}.items():
+            tensor.external_data.add(key=key, value=str(value))
+        scales = (0.5 + self.random.random((experts, rows, width // self.block), numpy.float32)) * scale
+        self.initializers.append(tensor)
+        return [name, self.constant(name + "_scales", scales / (1 << (self.bits - 1)))]
+
     def constant(self, name, value):
         """A small tensor in the model's type if it holds floats."""
         value = numpy.asarray(value)
@@ -94,8 +112,9 @@ class Model:
     def experts(self, x, name, layer):
         """Router and experts; `x` is T x H."""
         logits = self.linear(x, f"{name}.router", layer.hidden, layer.experts)
-        up = self.weight(f"{name}.fc1", (layer.experts, 2 * layer.inner, layer.hidden), 1.7 * layer.hidden ** -0.5)
-        down = self.weight(f"{name}.fc2", (layer.experts, layer.hidden, layer.inner), 1.7 * layer.inner ** -0.5)
+        make = self.quantized if self.bits else lambda *arguments: [self.weight(*arguments)]
+        up = make(f"{name}.fc1", (layer.experts, 2 * layer.inner, layer.hidden), 1.7 * layer.hidden ** -0.5)
+        down = make(f"{name}.fc2", (layer.experts, layer.hidden, layer.inner), 1.7 * layer.inner ** -0.5)
         biases = ["", ""]
         if layer.bias:
             biases = [self.weight(f"{name}.fc1_bias", (layer.experts, 2 * layer.inner), 0.1),
@@ -103,7 +122,12 @@ class Model:
         attributes = {"activation_alpha": 1.0, "activation_beta": 0.0}
         if layer.limit:
             attributes = {"activation_alpha": 1.702, "activation_beta": 1.0, "swiglu_limit": layer.limit}
-        y = self.node("MoE", [x, logits, up, biases[0], down, biases[1]], domain="com.microsoft", k=layer.slots,
+        if self.bits:
+            attributes |= {"expert_weight_bits": self.bits, "block_size": self.block}
+        if self.bits == 4:
+            attributes["accuracy_level"] = 4
+        y = self.node("QMoE" if self.bits else "MoE", [x, logits, *up, biases[0], *down, biases[1]],
+                      domain="com.microsoft", k=layer.slots,
                       normalize_routing_weights=int(layer.normalize), activation_type="swiglu", swiglu_fusion=1,
                       **attributes)
         if layer.shared:
@@ -197,10 +221,12 @@ def main():
     parser.add_argument("model", choices=[*LAYERS, "decoder"])
     parser.add_argument("folder")
     parser.add_argument("--type", choices=TYPES, default="f32")
+    parser.add_argument("--bits", type=int, default=0, choices=[4, 8], help="quantized experts (not of every layer's form)")
+    parser.add_argument("--block", type=int, default=128, help="numbers that share a scale")
     parser.add_argument("--experts", type=int, help="fewer experts than the model has, to save memory")
     parser.add_argument("--all-logits", action="store_true", help="logits of all tokens, not of the last one only")
     arguments = parser.parse_args()
-    model = Model(arguments.folder, arguments.type)
+    model = Model(arguments.folder, arguments.type, arguments.bits, arguments.block)
     layer = LAYERS.get(arguments.model, DECODER)
     if arguments.experts:
         layer.experts = arguments.experts

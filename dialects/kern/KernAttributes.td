@@ -20,14 +20,19 @@ def Kern_QuantizedAttr : AttrDef<Kern_Dialect, "Quantized"> {
 
     The last group is padded with zeros.
 
+    Where `rows` is i8, the rows that these numbers multiply may be rounded to eight bits, with a scale for each group of
+    each of them, on processors that multiply bytes; it says nothing about the panels.
+
     **Constraints**
     - (C1) `numbers` is i4, i8, ui4, ui8, f4E2M1FN, f8E4M3FN or f8E5M2; f8E4M3FN without NaN.
     - (C2) `group` is a multiple of 8 up to 256.
     - (C3) `scales` is f32, f16 or bf16.
+    - (C4) `rows` is i8, and `numbers` are integers then.
 
     Example: `#kern.quantized<numbers = ui4, group = 32, scales = f32>`
   }];
-  let parameters = (ins "::mlir::Type":$numbers, "int64_t":$group, "::mlir::Type":$scales);
+  let parameters = (ins "::mlir::Type":$numbers, "int64_t":$group, "::mlir::Type":$scales,
+                        OptionalParameter<"::mlir::Type">:$rows);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{

@@ -29,7 +29,7 @@ void KernDialect::initialize() {
 
 LogicalResult
 QuantizedAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
-                      Type numbers, int64_t group, Type scales) {
+                      Type numbers, int64_t group, Type scales, Type rows) {
   auto integer = dyn_cast<IntegerType>(numbers);
   bool isKnown =
       integer
@@ -46,6 +46,10 @@ QuantizedAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
                        << group;
   if (!scales.isF32() && !scales.isF16() && !scales.isBF16())
     return emitError() << "expected scales of f32, f16 or bf16, got " << scales;
+  if (rows && (!rows.isSignlessInteger(8) || !integer))
+    return emitError() << "expected rows of i8 and numbers that are integers, "
+                          "got rows of "
+                       << rows << " and numbers of " << numbers;
   return success();
 }
 

@@ -42,6 +42,10 @@ def MoE_Dialect : Dialect {
     /// Discardable attribute of moe.fused_ffn, a #moe.placement: where its experts shall be.
     static constexpr llvm::StringLiteral kPlacementAttr = "moe.placement";
 
+    /// Discardable attribute of moe.weight, a unit: the model says that rows may be rounded to eight bits before they are
+    /// multiplied with it.
+    static constexpr llvm::StringLiteral kByteRowsAttr = "moe.byte_rows";
+
     /// Discardable attribute of moe.weight: the number of the placed layer whose experts its leading dimension counts.
     static constexpr llvm::StringLiteral kExpertLayerAttr = "moe.expert_layer";
   }];

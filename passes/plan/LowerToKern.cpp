@@ -122,7 +122,7 @@ bool isZero(Value init) {
 
 /// linalg.matmul and linalg.batch_matmul without transpositions.
 template <typename OpTy> struct MatmulPattern : public OpRewritePattern<OpTy> {
-  MatmulPattern(MLIRContext *context, WeightPrecision precision)
+  MatmulPattern(MLIRContext *context, Precision precision)
       : OpRewritePattern<OpTy>(context), precision(precision) {}
 
   LogicalResult matchAndRewrite(OpTy op,
@@ -150,11 +150,11 @@ template <typename OpTy> struct MatmulPattern : public OpRewritePattern<OpTy> {
   }
 
 private:
-  WeightPrecision precision;
+  Precision precision;
 };
 
 struct FusedFFNPattern : public OpRewritePattern<FusedFFNOp> {
-  FusedFFNPattern(MLIRContext *context, WeightPrecision precision)
+  FusedFFNPattern(MLIRContext *context, Precision precision)
       : OpRewritePattern(context), precision(precision) {}
 
   LogicalResult matchAndRewrite(FusedFFNOp op,
@@ -209,12 +209,12 @@ struct FusedFFNPattern : public OpRewritePattern<FusedFFNOp> {
   }
 
 private:
-  WeightPrecision precision;
+  Precision precision;
 };
 
 /// A product in groups is the first half of experts without a function.
 struct GroupedMatmulPattern : public OpRewritePattern<GroupedMatmulOp> {
-  GroupedMatmulPattern(MLIRContext *context, WeightPrecision precision)
+  GroupedMatmulPattern(MLIRContext *context, Precision precision)
       : OpRewritePattern(context), precision(precision) {}
 
   LogicalResult matchAndRewrite(GroupedMatmulOp op,
@@ -247,24 +247,27 @@ struct GroupedMatmulPattern : public OpRewritePattern<GroupedMatmulOp> {
   }
 
 private:
-  WeightPrecision precision;
+  Precision precision;
 };
 
 struct LowerToKern : public moe::impl::LowerToKernBase<LowerToKern> {
   using LowerToKernBase::LowerToKernBase;
 
   void runOnOperation() override {
-    std::optional<WeightPrecision> precision = parseWeightPrecision(weights);
-    if (!precision) {
+    std::optional<WeightPrecision> numbers = parseWeightPrecision(weights);
+    std::optional<RowRounding> rounding = parseRowRounding(activations);
+    if (!numbers || !rounding) {
       getOperation()->emitError()
-          << "expected weights keep, bf16, int8 or int4, got '" << weights
-          << "'";
+          << "expected weights keep, bf16, int8 or int4 and activations keep, "
+             "model or int8, got '"
+          << weights << "' and '" << activations << "'";
       return signalPassFailure();
     }
+    Precision precision{*numbers, *rounding};
     RewritePatternSet patterns(&getContext());
     patterns.add<MatmulPattern<linalg::MatmulOp>,
                  MatmulPattern<linalg::BatchMatmulOp>, FusedFFNPattern,
-                 GroupedMatmulPattern>(&getContext(), *precision);
+                 GroupedMatmulPattern>(&getContext(), precision);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     getOperation()->walk([](linalg::LinalgOp op) {

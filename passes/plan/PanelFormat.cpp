@@ -33,6 +33,14 @@ std::optional<WeightPrecision> moe::parseWeightPrecision(StringRef text) {
       .Default(std::nullopt);
 }
 
+std::optional<RowRounding> moe::parseRowRounding(StringRef text) {
+  return llvm::StringSwitch<std::optional<RowRounding>>(text)
+      .Case("keep", RowRounding::Keep)
+      .Case("model", RowRounding::Model)
+      .Case("int8", RowRounding::Int8)
+      .Default(std::nullopt);
+}
+
 namespace {
 
 /// What panels must hold to keep stored numbers as they are.
@@ -139,7 +147,8 @@ kern::QuantizedAttr StoredFormat::get(int64_t depth) const {
     numbers = IntegerType::get(scales.getContext(), integerBits,
                                needsZeroPoints ? IntegerType::Unsigned
                                                : IntegerType::Signless);
-  return kern::QuantizedAttr::get(scales.getContext(), numbers, group, scales);
+  return kern::QuantizedAttr::get(scales.getContext(), numbers, group, scales,
+                                  /*rows=*/Type());
 }
 
 /// The layout that keeps the stored numbers of some weights; null if there is
@@ -165,8 +174,25 @@ static bool areStoredAsFloats(ArrayRef<WeightOp> weights) {
   });
 }
 
+/// `layout` for rows that are rounded, if they may be.
+static kern::QuantizedAttr addRows(kern::QuantizedAttr layout,
+                                   ArrayRef<WeightOp> weights,
+                                   RowRounding rounding) {
+  bool isAllowed = rounding == RowRounding::Int8 ||
+                   (rounding == RowRounding::Model &&
+                    llvm::all_of(weights, [](WeightOp weight) {
+                      return weight->hasAttr(MoEDialect::kByteRowsAttr);
+                    }));
+  if (!isAllowed || !isa<IntegerType>(layout.getNumbers()))
+    return layout;
+  MLIRContext *context = layout.getContext();
+  return kern::QuantizedAttr::get(context, layout.getNumbers(),
+                                  layout.getGroup(), layout.getScales(),
+                                  IntegerType::get(context, 8));
+}
+
 PanelFormat moe::choosePanelFormat(ValueRange sources,
-                                   WeightPrecision precision, bool isRouter) {
+                                   const Precision &precision, bool isRouter) {
   Type type = sources.front().getType();
   auto shape = cast<RankedTensorType>(type);
   PanelFormat kept = {shape.getElementType(),
@@ -180,6 +206,7 @@ PanelFormat moe::choosePanelFormat(ValueRange sources,
   }
   MLIRContext *context = type.getContext();
   auto quantize = [&](kern::QuantizedAttr layout) {
+    layout = addRows(layout, weights, precision.rows);
     return PanelFormat{IntegerType::get(context, 8),
                        kern::PackedAttr::getFor(layout)};
   };
@@ -187,16 +214,17 @@ PanelFormat moe::choosePanelFormat(ValueRange sources,
     kern::QuantizedAttr layout = getStoredLayout(weights);
     return layout ? quantize(layout) : kept;
   }
-  if (isRouter || precision == WeightPrecision::Keep)
+  if (isRouter || precision.weights == WeightPrecision::Keep)
     return kept;
   Type bf16 = BFloat16Type::get(context);
-  if (precision == WeightPrecision::BF16)
+  if (precision.weights == WeightPrecision::BF16)
     return {bf16, kern::PackedAttr::getFor(bf16)};
-  bool isInt4 = precision == WeightPrecision::Int4;
+  bool isInt4 = precision.weights == WeightPrecision::Int4;
   int64_t group = limitGroup(isInt4 ? kInt4Group : kInt8Group,
                              shape.getDimSize(shape.getRank() - 2));
   return quantize(kern::QuantizedAttr::get(
-      context, IntegerType::get(context, isInt4 ? 4 : 8), group, bf16));
+      context, IntegerType::get(context, isInt4 ? 4 : 8), group, bf16,
+      /*rows=*/Type()));
 }
 
 bool moe::isRouterLogits(Value logits) {

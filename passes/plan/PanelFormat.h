@@ -20,6 +20,25 @@ enum class WeightPrecision { Keep, BF16, Int8, Int4 };
 /// "keep", "bf16", "int8" or "int4".
 std::optional<WeightPrecision> parseWeightPrecision(StringRef text);
 
+/// When the rows that quantised weights multiply may be rounded to eight bits,
+/// where the processor multiplies bytes.
+enum class RowRounding {
+  /// Never.
+  Keep,
+  /// Where the model says that it may be (`moe.byte_rows`).
+  Model,
+  /// Wherever weights are integers.
+  Int8
+};
+
+/// "keep", "model" or "int8".
+std::optional<RowRounding> parseRowRounding(StringRef text);
+
+struct Precision {
+  WeightPrecision weights = WeightPrecision::Keep;
+  RowRounding rows = RowRounding::Keep;
+};
+
 /// The numbers of panels.
 struct PanelFormat {
   Type element;
@@ -31,7 +50,7 @@ struct PanelFormat {
 /// panels can hold them: with one scale, and zero point, for 16 rows or more.
 /// `precision` decides on floats of the file, but for weights that choose
 /// experts (`isRouter`), which keep theirs.
-PanelFormat choosePanelFormat(ValueRange sources, WeightPrecision precision,
+PanelFormat choosePanelFormat(ValueRange sources, const Precision &precision,
                               bool isRouter);
 
 /// Whether the product `logits` does nothing but choose experts.

@@ -19,9 +19,14 @@ namespace mlir::moe {
 #define GEN_PASS_REGISTRATION
 #include "passes/plan/Passes.h.inc"
 
-/// Decides in which numbers weights are packed (`weights`: see
-/// `moe-lower-to-kern`) and where they lie; registered as `moe-plan-pipeline`.
-void buildPlanPipeline(OpPassManager &manager, StringRef weights);
+/// In which numbers products are computed: the options of `moe-lower-to-kern`.
+struct PrecisionFlags {
+  std::string weights = "keep", activations = "keep";
+};
+
+/// Decides in which numbers weights are packed and where they lie; registered
+/// as `moe-plan-pipeline`.
+void buildPlanPipeline(OpPassManager &manager, const PrecisionFlags &flags);
 
 /// Registers it.
 void registerPlanPipelines();

@@ -14,7 +14,9 @@ def LowerToKern : Pass<"moe-lower-to-kern"> {
 
     Integers and narrow floats of the file stay as they are in the panels where one scale is for 16 rows or more; others
     become floats. `weights` says what becomes of weights that the file has as floats: `bf16` rounds them, `int8` and
-    `int4` quantise them, with a scale for 128 or 32 rows of a column; weights of routers keep their type.
+    `int4` quantise them, with a scale for 128 or 32 rows of a column; weights of routers keep their type. `activations`
+    says when the rows that quantised weights multiply may be rounded to bytes (`rows` of `#kern.quantized`): on processors
+    that multiply bytes that is faster, and as inexact as eight bits are.
 
     ```mlir
     func.func @main(%x: tensor<?x8xf32>, %w: tensor<8x4xf32>, %init: tensor<?x4xf32>) -> tensor<?x4xf32> {
@@ -24,7 +26,10 @@ def LowerToKern : Pass<"moe-lower-to-kern"> {
     ```
   }];
   let options = [Option<"weights", "weights", "std::string", /*default=*/"\"keep\"",
-                        "what becomes of floats in weights: keep, bf16, int8 or int4">];
+                        "what becomes of floats in weights: keep, bf16, int8 or int4">,
+                 Option<"activations", "activations", "std::string", /*default=*/"\"keep\"",
+                        "when rows that quantised weights multiply are rounded to eight bits: keep (never), model (where "
+                        "the model allows it) or int8 (always)">];
   let dependentDialects = ["::mlir::kern::KernDialect", "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect"];
 }

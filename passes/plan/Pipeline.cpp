@@ -9,11 +9,13 @@
 
 using namespace mlir;
 
-void moe::buildPlanPipeline(OpPassManager &manager, StringRef weights) {
+void moe::buildPlanPipeline(OpPassManager &manager,
+                            const PrecisionFlags &flags) {
   manager.addPass(createRecordRouting());
   manager.addPass(createPlaceExperts());
   LowerToKernOptions options;
-  options.weights = weights.str();
+  options.weights = flags.weights;
+  options.activations = flags.activations;
   manager.addPass(createLowerToKern(options));
   manager.addPass(createPlanWeights());
 }
@@ -22,5 +24,5 @@ void moe::registerPlanPipelines() {
   PassPipelineRegistration<>(
       "moe-plan-pipeline",
       "chooses kernels and gives every weight its place in the artifact",
-      [](OpPassManager &manager) { buildPlanPipeline(manager, "keep"); });
+      [](OpPassManager &manager) { buildPlanPipeline(manager, {}); });
 }

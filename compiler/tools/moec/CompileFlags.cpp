@@ -56,11 +56,19 @@ void CompileFlags::addTo(CLI::App &command) {
       ->delimiter(',')
       ->check(CLI::IsMember(levels));
   command
-      .add_option("--weights", weights,
+      .add_option("--weights", precision.weights,
                   "keep the type of weights; or round floats in weights of "
                   "products and experts to bf16; or quantise them, with a "
                   "scale for 128 (int8) or 32 (int4) rows of a column")
       ->check(CLI::IsMember({"keep", "bf16", "int8", "int4"}));
+  command
+      .add_option(
+          "--activations", precision.activations,
+          "when to round what quantised weights multiply to eight bits, "
+          "on processors that multiply bytes: keep (never; the "
+          "default), model (where the model allows it: accuracy_level "
+          "4) or int8 (always)")
+      ->check(CLI::IsMember({"keep", "model", "int8"}));
   command
       .add_option("--sequence", sequences,
                   "NAME=N: the input NAME, a sequence, holds N tensors, which "
@@ -75,7 +83,7 @@ void CompileFlags::addTo(CLI::App &command) {
 }
 
 void CompileFlags::apply(CompileOptions &options) const {
-  options.weights = weights;
+  options.precision = precision;
   options.sanitize = sanitizer == "address";
   for (StringRef text : sequences)
     if (auto given = parseSequence(text))

@@ -23,7 +23,7 @@ class App;
 struct CompileFlags {
   std::vector<std::string> targets = {"cpu"};
   std::vector<std::string> cpus;
-  std::string weights = "keep";
+  mlir::moe::PrecisionFlags precision;
   std::string sanitizer;
   /// NAME=N: how many tensors an input that is a sequence holds.
   std::vector<std::string> sequences;

@@ -70,11 +70,14 @@ unsigned countRoundedWeights(const char *manifest, const char *kept) {
   return count;
 }
 
-double getExpectedError(llvm::StringRef precision, unsigned count) {
-  double error = llvm::StringSwitch<double>(precision)
-                     .Case("bf16", std::exp2(-9))
-                     .Case("int8", 4.0 / 127 / std::sqrt(12))
-                     .Case("int4", 3.0 / 8 / std::sqrt(12))
-                     .Default(0);
-  return error * std::sqrt(count);
+double getExpectedError(const mlir::moe::PrecisionFlags &precision,
+                        unsigned count) {
+  const double ofBytes = 4.0 / 127 / std::sqrt(12);
+  double weights = llvm::StringSwitch<double>(precision.weights)
+                       .Case("bf16", std::exp2(-9))
+                       .Case("int8", ofBytes)
+                       .Case("int4", 3.0 / 8 / std::sqrt(12))
+                       .Default(0);
+  double rows = precision.activations == "keep" ? 0 : ofBytes;
+  return std::hypot(weights, rows) * std::sqrt(count);
 }

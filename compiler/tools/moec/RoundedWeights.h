@@ -9,6 +9,7 @@
 #define COMPILER_TOOLS_MOEC_ROUNDEDWEIGHTS_H
 
 #include "compiler/tools/moec/Tensor.h"
+#include "passes/plan/Passes.h"
 
 #include "llvm/ADT/StringRef.h"
 
@@ -22,16 +23,19 @@ double getRelativeError(const moe_tensor_t &got, const moe_tensor_t &want);
 unsigned countRoundedWeights(const char *manifest, const char *kept);
 
 /// The relative error that may be expected of an output after `count` weights
-/// have been rounded to `precision`: "bf16", "int8" or "int4".
+/// have been rounded, or the rows that they multiply.
 ///
-/// Rounding changes each product by e of its norm, where e is for
+/// Rounding changes each product by e of its norm, where e is for weights of
 /// - bf16: 2^-9, half a unit in the last place;
 /// - int8: 4 / 127 / sqrt(12), for steps of 1/127 of the greatest of 128
 ///   numbers, which is hardly above 4 standard deviations, and an even
 ///   distribution of the error within a step;
-/// - int4: 3 / 8 / sqrt(12), for the greatest of 32 numbers.
+/// - int4: 3 / 8 / sqrt(12), for the greatest of 32 numbers;
+/// and for rows of int8 as for weights of int8.
 ///
-/// The errors are independent, so they add up to sqrt(count) * e.
-double getExpectedError(llvm::StringRef precision, unsigned count);
+/// The errors are independent, so they add up to sqrt(count) * e, e being the
+/// root of the sum of the squares of both.
+double getExpectedError(const mlir::moe::PrecisionFlags &precision,
+                        unsigned count);
 
 #endif // COMPILER_TOOLS_MOEC_ROUNDEDWEIGHTS_H

@@ -206,7 +206,7 @@ static bool compareDataSet(const Model &model, StringRef folder,
 class TemporaryArtifact {
 public:
   /// Sequences are as long as those of `dataSet`.
-  TemporaryArtifact(const VerifyState &state, StringRef weights,
+  TemporaryArtifact(const VerifyState &state, const PrecisionFlags &precision,
                     StringRef dataSet) {
     if (std::error_code code =
             fs::createTemporaryFile("moec-verify", "moe", path))
@@ -216,7 +216,7 @@ public:
     options.modelPath = state.model;
     options.outputPath = path.str().str();
     state.compileFlags.apply(options);
-    options.weights = weights.str();
+    options.precision = precision;
     options.import.getSequenceRanks =
         [&](unsigned index) -> std::optional<std::vector<int64_t>> {
       auto list = readTensors(dataSet, "input", index);
@@ -246,13 +246,15 @@ private:
 /// Runs the data sets on weights that are rounded and on weights that are not.
 static bool verifyRounded(const VerifyState &state, Model &model,
                           ArrayRef<std::string> dataSets) {
-  TemporaryArtifact artifact(state, "keep", dataSets.front());
+  TemporaryArtifact artifact(state, {}, dataSets.front());
   Model kept(artifact.getPath(), state.runFlags);
-  StringRef precision = state.compileFlags.weights;
+  const PrecisionFlags &precision = state.compileFlags.precision;
   unsigned count = countRoundedWeights(model.getManifest(), kept.getManifest());
   double limit = getExpectedError(precision, count);
-  llvm::outs() << "weights are " << precision << ": " << count
-               << " have been rounded, which allows a relative error of "
+  llvm::outs() << "weights " << precision.weights << ", activations "
+               << precision.activations << ": " << count
+               << " weights or their rows have been rounded, which allows a "
+                  "relative error of "
                << llvm::formatv("{0:e2}", limit) << '\n';
   bool allAgree = true;
   for (const std::string &dataSet : dataSets) {
@@ -273,11 +275,12 @@ static void verify(const VerifyState &state) {
     exitWithError("cannot read '" + state.model + "': no such file");
   std::vector<std::string> dataSets = findDataSets(folder);
 
-  StringRef weights = state.compileFlags.weights;
-  TemporaryArtifact artifact(state, weights, dataSets.front());
+  const PrecisionFlags &precision = state.compileFlags.precision;
+  TemporaryArtifact artifact(state, precision, dataSets.front());
   Model model(artifact.getPath(), state.runFlags);
   bool allAgree = true;
-  if (weights != "keep" && !state.hasTolerance) {
+  bool rounds = precision.weights != "keep" || precision.activations != "keep";
+  if (rounds && !state.hasTolerance) {
     allAgree = verifyRounded(state, model, dataSets);
   } else {
     for (const std::string &dataSet : dataSets) {
@@ -302,9 +305,9 @@ void addVerifyCommand(CLI::App &app) {
       "several such folders test_data_set_N (default: MODEL's)");
   command
       ->add_option("--rtol", state->tolerance.rtol,
-                   "relative tolerance of each number; with --weights other "
-                   "than keep the default is a limit for the error of an "
-                   "output as a whole")
+                   "relative tolerance of each number; with --weights or "
+                   "--activations other than keep the default is a limit for "
+                   "the error of an output as a whole")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command->add_option("--atol", state->tolerance.atol, "absolute tolerance")

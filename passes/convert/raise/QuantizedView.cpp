@@ -236,6 +236,8 @@ moe::getDequantized(onnx::MicrosoftMatMulNBitsOp op) {
     views.zeroPoint = 0;
   weight = views.apply(*weight, getElementTypeOrSelf(op.getA()));
   if (weight)
+    weight->allowsByteRows = op.getAccuracyLevel() == kByteAccuracy;
+  if (weight)
     weight = weight->slice(1, 0, k);
   return weight ? weight->transpose({1, 0}) : weight;
 }

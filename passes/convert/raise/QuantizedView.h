@@ -18,6 +18,10 @@
 
 namespace mlir::moe {
 
+/// The `accuracy_level` of MatMulNBits and QMoE at which rows may be rounded to
+/// eight bits.
+constexpr int64_t kByteAccuracy = 4;
+
 /// Where `value`, a weight or a constant that the importer has read, lies.
 std::optional<WeightView> getStoredView(Value value);
 

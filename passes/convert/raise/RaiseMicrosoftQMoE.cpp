@@ -167,6 +167,9 @@ std::optional<ExpertLinear> ProjectionReader::read(const Projection &projection,
   std::optional<WeightView> weights =
       views.apply(*numbers, getElementTypeOrSelf(op.getInput()));
   if (weights)
+    weights->allowsByteRows =
+        static_cast<int64_t>(op.getAccuracyLevel()) == kByteAccuracy;
+  if (weights)
     weights = weights->transpose({0, 2, 1});
   if (!weights)
     return fail(projection.name + ": scales and weights do not fit");

@@ -24,6 +24,7 @@ std::optional<WeightView> WeightView::get(Value value) {
     result.views.push_back(cast<ViewAttr>(view));
   result.shape.assign(type.getShape().begin(), type.getShape().end());
   result.element = type.getElementType();
+  result.allowsByteRows = op->hasAttr(MoEDialect::kByteRowsAttr);
   return result;
 }
 
@@ -259,6 +260,7 @@ std::optional<WeightView> WeightView::stack(ArrayRef<WeightView> parts) {
         part.element != first.element)
       return std::nullopt;
     result.views.push_back(part.views.front());
+    result.allowsByteRows &= part.allowsByteRows;
   }
   if (ViewAttr joined = joinViews(result.views))
     result.views = {joined};
@@ -267,7 +269,10 @@ std::optional<WeightView> WeightView::stack(ArrayRef<WeightView> parts) {
 
 Value WeightView::build(OpBuilder &builder, Location loc) const {
   SmallVector<Attribute> attributes(views.begin(), views.end());
-  return WeightOp::create(builder, loc, RankedTensorType::get(shape, element),
-                          builder.getStringAttr(name),
-                          builder.getArrayAttr(attributes));
+  auto op = WeightOp::create(
+      builder, loc, RankedTensorType::get(shape, element),
+      builder.getStringAttr(name), builder.getArrayAttr(attributes));
+  if (allowsByteRows)
+    op->setAttr(MoEDialect::kByteRowsAttr, builder.getUnitAttr());
+  return op;
 }

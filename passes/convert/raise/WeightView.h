@@ -28,6 +28,8 @@ struct WeightView {
   SmallVector<int64_t> shape;
   /// The type that elements are converted to.
   Type element;
+  /// Whether rows may be rounded to eight bits before they are multiplied.
+  bool allowsByteRows = false;
 
   /// The view that `value` is defined by, if it is a weight.
   static std::optional<WeightView> get(Value value);

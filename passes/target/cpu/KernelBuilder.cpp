@@ -38,6 +38,32 @@ void KernelBuilder::branch(Value condition, function_ref<void()> yes,
   no();
 }
 
+SmallVector<Value>
+KernelBuilder::carry(Value lower, Value upper, ValueRange init,
+                     function_ref<void(Value, SmallVector<Value> &)> body) {
+  auto loop = scf::ForOp::create(*this, lower, upper, index(1), init);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(loop.getBody());
+  SmallVector<Value> values(loop.getRegionIterArgs());
+  body(loop.getInductionVar(), values);
+  scf::YieldOp::create(*this, values);
+  return SmallVector<Value>(loop.getResults());
+}
+
+void KernelBuilder::choose(Value count, int64_t most,
+                           function_ref<void(int64_t)> body) {
+  auto cases = llvm::to_vector(llvm::seq<int64_t>(1, most));
+  auto choice = scf::IndexSwitchOp::create(*this, TypeRange(), count, cases,
+                                           cases.size());
+  for (auto [i, region] : llvm::enumerate(choice->getRegions())) {
+    OpBuilder::InsertionGuard guard(*this);
+    createBlock(&region);
+    // Region 0 is the default.
+    body(i == 0 ? most : cases[i - 1]);
+    scf::YieldOp::create(*this);
+  }
+}
+
 EvenSplit::EvenSplit(KernelBuilder &b, Value count, Value limit)
     : parts(b.ceilDiv(count, limit)) {
   // Of nothing there are no parts, and nothing is divided by zero.

@@ -50,9 +50,18 @@ public:
   /// A parallel loop nest from 0 to `counts`.
   void parallel(ValueRange counts, function_ref<void(ValueRange)> body);
 
+  /// A loop from `lower` to `upper` that carries values; returns the last ones.
+  SmallVector<Value>
+  carry(Value lower, Value upper, ValueRange init,
+        function_ref<void(Value, SmallVector<Value> &)> body);
+
   /// Runs `yes` or `no`, whichever `condition` says.
   void branch(Value condition, function_ref<void()> yes,
               function_ref<void()> no);
+
+  /// Runs `body` with the number that `count`, from 1 to `most`, has at run
+  /// time.
+  void choose(Value count, int64_t most, function_ref<void(int64_t)> body);
 };
 
 /// `count` things split into parts of at most `limit`, as equal as possible.

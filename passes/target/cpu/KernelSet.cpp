@@ -7,6 +7,7 @@
 
 #include "passes/target/cpu/KernelSet.h"
 
+#include "passes/target/cpu/ByteTile.h"
 #include "passes/target/cpu/QuantizedTile.h"
 #include "passes/target/cpu/VectorActivation.h"
 
@@ -126,9 +127,11 @@ static std::string print(kern::QuantizedAttr quantized) {
          print(quantized.getScales());
 }
 
-Type KernelSet::getRowType(Value rows, Value panels) const {
-  // Quantised.
-  if (getElement(panels).isInteger(8))
+Type KernelSet::getRowType(Value rows, Value panels,
+                           kern::QuantizedAttr quantized) const {
+  if (quantized && quantized.getRows() && target.hasByteQuads)
+    return quantized.getRows();
+  if (quantized)
     return Float32Type::get(rows.getContext());
   return InnerProduct::get(target, getElement(rows), getElement(panels))
       ->getRowType(rows.getContext());
@@ -138,7 +141,7 @@ func::FuncOp
 KernelSet::getOrCreate(const Twine &name, const Operands &operands,
                        TypeRange extra,
                        function_ref<void(KernelBuilder &, Arguments &)> body) {
-  Type rows = getRowType(operands.rows, operands.panels);
+  Type rows = getRowType(operands.rows, operands.panels, operands.quantized);
   Type panels = getElement(operands.panels);
   Type result = getElement(operands.result);
   std::string symbol =
@@ -205,7 +208,9 @@ func::FuncOp KernelSet::getProduct(Location loc, Type rows, Type panels,
   auto list = entry->getArguments();
   PanelProduct arguments = {list[0], list[1], list[2], list[3],
                             list[4], list[5], list[6], list[7]};
-  if (quantized)
+  if (rows.isInteger(8))
+    emitByteProduct(b, target, quantized, arguments);
+  else if (quantized)
     emitQuantizedProduct(b, target, quantized, arguments);
   else
     emitPanelProduct(b, target, *InnerProduct::get(target, rows, panels),

@@ -24,8 +24,10 @@ public:
 
   const TileTarget &getTarget() const { return target; }
 
-  /// The element type of the rows that kernels for these operands take.
-  Type getRowType(Value rows, Value panels) const;
+  /// The element type of the rows that kernels for these operands take; i8
+  /// stands for records of `ByteRows`.
+  Type getRowType(Value rows, Value panels,
+                  kern::QuantizedAttr quantized) const;
 
   /// Arguments: rows, row offset, row stride, panels, panel offset, inner
   /// extent, result, result offset, result stride, number of rows, number of

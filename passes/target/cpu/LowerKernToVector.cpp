@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "passes/target/cpu/ByteRows.h"
 #include "passes/target/cpu/FlatBuffer.h"
 #include "passes/target/cpu/KernelSet.h"
 #include "passes/target/cpu/PackPanel.h"
@@ -57,7 +58,7 @@ public:
     KernelBuilder b(op.getLoc(), op);
     BufferScope scope(b);
     FlatBuffer left =
-        scope.flattenRows(op.getA(), kernels.getRowType(op.getA(), op.getB()));
+        getRows(b, scope, op.getA(), op.getB(), op.getQuantizedAttr());
     FlatBuffer panels = scope.flatten(op.getB());
     FlatBuffer result = scope.flattenResult(op.getInit());
     size_t rank = left.sizes.size();
@@ -101,9 +102,10 @@ public:
     KernelBuilder b(op.getLoc(), op);
     BufferScope scope(b);
     int64_t sources = op.getGated() ? 2 : 1;
-    Experts experts(b, scope, kernels.getRowType(op.getX(), op.getPanels()),
-                    op.getX(), op.getRows(), op.getOffsets(), op.getPanels(),
-                    op.getInit());
+    Experts experts(
+        b, scope,
+        getRows(b, scope, op.getX(), op.getPanels(), op.getQuantizedAttr()),
+        op.getRows(), op.getOffsets(), op.getPanels(), op.getInit());
     SmallVector<FlatBuffer> biases;
     for (Value bias : {op.getGateBias(), op.getUpBias()})
       if (bias)
@@ -144,9 +146,10 @@ public:
   void lower(kern::ExpertsCombineOp op) {
     KernelBuilder b(op.getLoc(), op);
     BufferScope scope(b);
-    Experts experts(b, scope, kernels.getRowType(op.getH(), op.getPanels()),
-                    op.getH(), op.getRows(), op.getOffsets(), op.getPanels(),
-                    op.getInit());
+    Experts experts(
+        b, scope,
+        getRows(b, scope, op.getH(), op.getPanels(), op.getQuantizedAttr()),
+        op.getRows(), op.getOffsets(), op.getPanels(), op.getInit());
     FlatBuffer bias, weights;
     if (op.getBias())
       bias = scope.flatten(op.getBias());
@@ -192,11 +195,20 @@ public:
   }
 
 private:
+  /// Rows as the kernels for `panels` take them.
+  FlatBuffer getRows(KernelBuilder &b, BufferScope &scope, Value rows,
+                     Value panels, kern::QuantizedAttr quantized) {
+    Type type = kernels.getRowType(rows, panels, quantized);
+    if (type.isInteger(8))
+      return ByteRows(quantized).emit(b, scope, scope.flatten(rows));
+    return scope.flattenRows(rows, type);
+  }
+
   /// The operands that both halves of the experts have.
   struct Experts {
-    Experts(KernelBuilder &b, BufferScope &scope, Type rowType, Value input,
-            Value rows, Value offsets, Value panels, Value result)
-        : input(scope.flattenRows(input, rowType)), rows(scope.flatten(rows)),
+    Experts(KernelBuilder &b, BufferScope &scope, FlatBuffer input, Value rows,
+            Value offsets, Value panels, Value result)
+        : input(std::move(input)), rows(scope.flatten(rows)),
           offsets(scope.flatten(offsets)), panels(scope.flatten(panels)),
           result(scope.flattenResult(result)) {
       count = this->panels.sizes[0];

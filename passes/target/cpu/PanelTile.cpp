@@ -61,7 +61,7 @@ public:
         Value lead = b.add(next, b.mul(group, b.mul(steps, share)));
         Value isSingle = b.less(groups.parts, b.index(2));
         Ahead ahead = {b.select(isSingle, b.index(0), lead), share};
-        switchHeight(height, [&, first = first](int64_t rows) {
+        b.choose(height, tileRows, [&, first = first](int64_t rows) {
           emitTile(first, rows, chunk, steps, ahead);
         });
       });
@@ -82,19 +82,6 @@ private:
     SmallVector<Value> offsets;
     SmallVector<Value> values;
   };
-
-  void switchHeight(Value height, function_ref<void(int64_t)> body) {
-    auto cases = llvm::to_vector(llvm::seq<int64_t>(1, tileRows));
-    auto choice =
-        scf::IndexSwitchOp::create(b, TypeRange(), height, cases, cases.size());
-    for (auto [i, region] : llvm::enumerate(choice->getRegions())) {
-      OpBuilder::InsertionGuard guard(b);
-      b.createBlock(&region);
-      // Region 0 is the default.
-      body(i == 0 ? tileRows : cases[i - 1]);
-      scf::YieldOp::create(b);
-    }
-  }
 
   /// Where the entries of a row of the product start.
   Value getStart(Value row) {

@@ -27,9 +27,9 @@ void buildCPULowerPipeline(OpPassManager &manager);
 void buildCPUTargetPipeline(OpPassManager &manager, StringRef isa);
 
 /// Whether `module`, after the lower phase, has products of rows and panels
-/// that are both bf16, which levels with such instructions multiply as they
-/// are.
-bool multipliesBF16(ModuleOp module);
+/// that are both bf16, or whose rows may be rounded to bytes: levels with such
+/// instructions multiply them as they are.
+bool multipliesNarrow(ModuleOp module);
 
 } // namespace mlir::moe
 

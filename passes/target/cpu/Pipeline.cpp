@@ -25,19 +25,23 @@ void moe::buildCPUTargetPipeline(OpPassManager &manager, StringRef isa) {
   manager.addPass(createLowerKernToVector(options));
 }
 
-bool moe::multipliesBF16(ModuleOp module) {
-  auto isBF16 = [](Value value) {
-    return getElementTypeOrSelf(value).isBF16();
+bool moe::multipliesNarrow(ModuleOp module) {
+  auto isNarrow = [](Value rows, Value panels, kern::QuantizedAttr quantized) {
+    return (quantized && quantized.getRows()) ||
+           (getElementTypeOrSelf(rows).isBF16() &&
+            getElementTypeOrSelf(panels).isBF16());
   };
   return module
       ->walk([&](Operation *op) {
         bool found = false;
         if (auto gemm = dyn_cast<kern::PanelGemmOp>(op))
-          found = isBF16(gemm.getA()) && isBF16(gemm.getB());
+          found = isNarrow(gemm.getA(), gemm.getB(), gemm.getQuantizedAttr());
         else if (auto hidden = dyn_cast<kern::ExpertsHiddenOp>(op))
-          found = isBF16(hidden.getX()) && isBF16(hidden.getPanels());
+          found = isNarrow(hidden.getX(), hidden.getPanels(),
+                           hidden.getQuantizedAttr());
         else if (auto combine = dyn_cast<kern::ExpertsCombineOp>(op))
-          found = isBF16(combine.getH()) && isBF16(combine.getPanels());
+          found = isNarrow(combine.getH(), combine.getPanels(),
+                           combine.getQuantizedAttr());
         return found ? WalkResult::interrupt() : WalkResult::advance();
       })
       .wasInterrupted();

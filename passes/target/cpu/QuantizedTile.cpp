@@ -66,10 +66,6 @@ private:
                      Value count, Value place, Values &sums);
   Value sumRow(Value start, Value count);
   void emitPrefetch(Value offset, int64_t bytes);
-  void switchHeight(Value height, int64_t most,
-                    function_ref<void(int64_t)> body);
-  Values carry(Value begin, Value end, ValueRange init,
-               function_ref<void(Value, Values &)> body);
   void multiply(ArrayRef<Value> rowStarts, Value k, ArrayRef<Value> right,
                 Values &sums);
   Values getStarts(Value firstRow, int64_t height);
@@ -98,33 +94,6 @@ QuantizedEmitter::Tile QuantizedEmitter::getTile(Value firstPanel,
           product.panelOffset, b.mul(b.add(firstPanel, panel), panelBytes)));
     }
   return tile;
-}
-
-/// A loop that carries values; returns the last ones.
-QuantizedEmitter::Values
-QuantizedEmitter::carry(Value begin, Value end, ValueRange init,
-                        function_ref<void(Value, Values &)> body) {
-  auto loop = scf::ForOp::create(b, begin, end, b.index(1), init);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  Values values(loop.getRegionIterArgs());
-  body(loop.getInductionVar(), values);
-  scf::YieldOp::create(b, values);
-  return Values(loop.getResults());
-}
-
-void QuantizedEmitter::switchHeight(Value height, int64_t most,
-                                    function_ref<void(int64_t)> body) {
-  auto cases = llvm::to_vector(llvm::seq<int64_t>(1, most));
-  auto choice =
-      scf::IndexSwitchOp::create(b, TypeRange(), height, cases, cases.size());
-  for (auto [i, region] : llvm::enumerate(choice->getRegions())) {
-    OpBuilder::InsertionGuard guard(b);
-    b.createBlock(&region);
-    // Region 0 is the default.
-    body(i == 0 ? most : cases[i - 1]);
-    scf::YieldOp::create(b);
-  }
 }
 
 QuantizedEmitter::Values QuantizedEmitter::getStarts(Value firstRow,
@@ -240,7 +209,7 @@ QuantizedEmitter::Values
 QuantizedEmitter::emitGroups(const Tile &tile, ArrayRef<Value> rowStarts,
                              Value begin, Value end, Value depth,
                              ValueRange totals, AddGroup add) {
-  return carry(begin, end, totals, [&](Value number, Values &values) {
+  return b.carry(begin, end, totals, [&](Value number, Values &values) {
     Value first = b.mul(number, group);
     Value count = b.min(b.sub(depth, first), b.index(group));
     Value zero = arith::ConstantOp::create(b, b.getZeroAttr(sumType));
@@ -272,7 +241,7 @@ void QuantizedEmitter::emitDirect(const Tile &tile, int64_t height) {
       places.push_back(b.add(offset, b.mul(number, numbers.getGroupBytes())));
     Value first = b.mul(number, group);
     Value steps = b.div(count, b.index(kStep));
-    sums = carry(b.index(0), steps, sums, [&](Value step, Values &values) {
+    sums = b.carry(b.index(0), steps, sums, [&](Value step, Values &values) {
       Value offset = b.mul(step, numbers.getStepBytes());
       SmallVector<Values> words;
       for (auto [column, place] : llvm::zip_equal(tile.columns, places)) {
@@ -293,7 +262,7 @@ void QuantizedEmitter::emitDirect(const Tile &tile, int64_t height) {
     // The last group may end within a step.
     Value whole = b.mul(steps, kStep);
     Value offset = b.mul(steps, numbers.getStepBytes());
-    sums = carry(
+    sums = b.carry(
         b.index(0), b.sub(count, whole), sums, [&](Value row, Values &values) {
           Values right;
           for (auto [column, place] : llvm::zip_equal(tile.columns, places))
@@ -351,7 +320,7 @@ void QuantizedEmitter::emitTiles(const Tile &tile, Value chunk, Value rows,
   Value depth = b.add(chunk, rows);
   b.loop(b.index(0), groups.parts, 1, [&](Value part) {
     auto [firstRow, height] = groups.getPart(b, part);
-    switchHeight(height, kTileRows, [&, firstRow = firstRow](int64_t most) {
+    b.choose(height, kTileRows, [&, firstRow = firstRow](int64_t most) {
       Values starts = getStarts(firstRow, most), offsets, totals;
       for (int64_t row = 0; row < most; ++row)
         for (TileColumn column : tile.columns) {
@@ -362,7 +331,7 @@ void QuantizedEmitter::emitTiles(const Tile &tile, Value chunk, Value rows,
       auto add = [&](Value number, Value count, Values &sums) {
         Value first = b.mul(number, group);
         Value own = b.sub(first, chunk);
-        sums = carry(b.index(0), count, sums, [&](Value i, Values &values) {
+        sums = b.carry(b.index(0), count, sums, [&](Value i, Values &values) {
           Value place = b.mul(b.add(own, i), kPanelColumns);
           Values right;
           for (TileColumn column : tile.columns) {
@@ -406,8 +375,8 @@ void QuantizedEmitter::emit() {
       b.less(product.count, b.index(directRows + 1)),
       [&] {
         forEachTile(isWhole, [&](const Tile &tile) {
-          switchHeight(product.count, directRows,
-                       [&](int64_t height) { emitDirect(tile, height); });
+          b.choose(product.count, directRows,
+                   [&](int64_t height) { emitDirect(tile, height); });
         });
       },
       [&] {

@@ -18,7 +18,8 @@ FailureOr<TileTarget> TileTarget::get(StringRef isa) {
                       /*mostWideRows=*/96,
                       /*taskRows=*/96,
                       /*chunkSteps=*/512,
-                      /*hasBF16Pairs=*/isa == "avx512bf16"};
+                      /*hasBF16Pairs=*/isa == "avx512bf16",
+                      /*hasByteQuads=*/isa == "avx512bf16"};
   if (isa == "x86-64-v3")
     return TileTarget{/*lanes=*/8,     /*blockPanels=*/2,
                       /*wideRows=*/3,  /*mostWideRows=*/6,

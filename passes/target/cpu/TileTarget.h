@@ -40,6 +40,8 @@ struct TileTarget {
   int64_t chunkSteps;
   /// Whether there are products of pairs of bf16 that add up in f32.
   bool hasBF16Pairs = false;
+  /// Whether there are products of four pairs of bytes that add up in i32.
+  bool hasByteQuads = false;
 
   /// For an instruction set level such as "x86-64-v4".
   static FailureOr<TileTarget> get(StringRef isa);

@@ -71,7 +71,7 @@ static int readLevel() {
     return 1;
   if (!has(features.leaf7b, v4leaf7) || !has(features.saved, savedZmm))
     return 2;
-  if (!has(features.leaf7c, bit_AVX512VNNI) ||
+  if (!has(features.leaf7c, bit_AVX512VNNI | bit_AVX512VBMI) ||
       !has(features.leaf7more, bit_AVX512BF16))
     return 3;
   return 4;

@@ -122,6 +122,11 @@ func.func private @f() attributes {layout = #kern.quantized<numbers = i4, group 
 
 // -----
 
+// expected-error @+1 {{expected rows of i8 and numbers that are integers, got rows of 'i8' and numbers of 'f8E5M2'}}
+func.func private @f() attributes {layout = #kern.quantized<numbers = f8E5M2, group = 32, scales = f32, rows = i8>}
+
+// -----
+
 // Tests that the depth of quantised panels follows from their numbers.
 
 // expected-error @+1 {{expected depth 8 for quantised numbers of 4 bits and 1 for those of 8 bits, got 4}}

@@ -2,9 +2,11 @@
 // RUN: moe-opt %s -moe-lower-to-kern=weights=bf16 | FileCheck %s --check-prefixes=CHECK,BF16
 // RUN: moe-opt %s -moe-lower-to-kern=weights=int8 | FileCheck %s --check-prefixes=CHECK,INT8
 // RUN: moe-opt %s -moe-lower-to-kern=weights=int4 -moe-plan-weights | FileCheck %s --check-prefix=INT4
+// RUN: moe-opt %s -moe-lower-to-kern="weights=int8 activations=int8" | FileCheck %s --check-prefix=BYTES
+// RUN: moe-opt %s -moe-lower-to-kern=activations=model | FileCheck %s --check-prefix=MODEL
 // RUN: not moe-opt %s -moe-lower-to-kern=weights=int3 2>&1 | FileCheck %s --check-prefix=ERROR
 
-// ERROR: error: expected weights keep, bf16, int8 or int4, got 'int3'
+// ERROR: error: expected weights keep, bf16, int8 or int4 and activations keep, model or int8, got 'int3' and 'keep'
 
 // Tests that floats of the file become what the option says, and that a short matrix has a short group.
 
@@ -89,4 +91,25 @@ func.func @router(%x: tensor<?x64xf32>, %init: tensor<?x8xf32>, %bias: tensor<8x
   } -> tensor<?x8xf32>
   %routing = moe.route %logits top_k(2) : tensor<?x8xf32> -> !moe.routing<?x2 of 8>
   return %routing : !moe.routing<?x2 of 8>
+}
+
+// Tests that rows may be bytes where the option says so, or where the model does; never beside floats of few bits or routers.
+
+// CHECK-LABEL: func @rows
+// KEEP-NOT: rows = i8
+// BYTES-LABEL: func @rows
+// MODEL-LABEL: func @rows
+func.func @rows(%x: tensor<?x32xf32>, %i: tensor<?x16xf32>) -> (tensor<?x16xf32>, tensor<?x16xf32>, tensor<?x16xf32>) {
+  %w = moe.weight "allowed" [#moe.view<"m", offset = 0, element = ui8, strides = [16, 1], scale = 0.5, zero_point = 128>] {moe.byte_rows} : tensor<32x16xf32>
+  %v = moe.weight "silent" [#moe.view<"m", offset = 512, element = ui8, strides = [16, 1], scale = 0.5, zero_point = 128>] : tensor<32x16xf32>
+  %u = moe.weight "floats" [#moe.view<"m", offset = 1024, element = f8E4M3FN, strides = [16, 1], scale = 0.5>] : tensor<32x16xf32>
+  // BYTES: kern.panel_gemm {{.*}}numbers = i8, group = 32, scales = f32, rows = i8>
+  // MODEL: kern.panel_gemm {{.*}}numbers = i8, group = 32, scales = f32, rows = i8>
+  %a = linalg.matmul ins(%x, %w : tensor<?x32xf32>, tensor<32x16xf32>) outs(%i : tensor<?x16xf32>) -> tensor<?x16xf32>
+  // BYTES: kern.panel_gemm {{.*}}numbers = i8, group = 32, scales = f32, rows = i8>
+  // MODEL: kern.panel_gemm {{.*}}numbers = i8, group = 32, scales = f32>
+  %b = linalg.matmul ins(%x, %v : tensor<?x32xf32>, tensor<32x16xf32>) outs(%i : tensor<?x16xf32>) -> tensor<?x16xf32>
+  // BYTES: kern.panel_gemm {{.*}}numbers = f8E4M3FN, group = 32, scales = f32>
+  %c = linalg.matmul ins(%x, %u : tensor<?x32xf32>, tensor<32x16xf32>) outs(%i : tensor<?x16xf32>) -> tensor<?x16xf32>
+  return %a, %b, %c : tensor<?x16xf32>, tensor<?x16xf32>, tensor<?x16xf32>
 }

@@ -256,8 +256,14 @@ TEST(RoundedWeightsTest, ExpectedError) {
     {"name": "c", "type": "tensor<2x8xf32>", "layout": "row-major"}]})";
   EXPECT_EQ(countRoundedWeights(rounded, kept), 1u);
   EXPECT_EQ(countRoundedWeights(kept, kept), 0u);
-  EXPECT_EQ(getExpectedError("int8", 0), 0);
-  EXPECT_DOUBLE_EQ(getExpectedError("bf16", 16), 1.0 / 128);
-  EXPECT_LT(getExpectedError("bf16", 4), getExpectedError("int8", 4));
-  EXPECT_LT(getExpectedError("int8", 4), getExpectedError("int4", 4));
+  EXPECT_EQ(getExpectedError({"int8", "keep"}, 0), 0);
+  EXPECT_DOUBLE_EQ(getExpectedError({"bf16", "keep"}, 16), 1.0 / 128);
+  EXPECT_LT(getExpectedError({"bf16", "keep"}, 4),
+            getExpectedError({"int8", "keep"}, 4));
+  EXPECT_LT(getExpectedError({"int8", "keep"}, 4),
+            getExpectedError({"int4", "keep"}, 4));
+  EXPECT_DOUBLE_EQ(getExpectedError({"keep", "model"}, 4),
+                   getExpectedError({"int8", "keep"}, 4));
+  EXPECT_DOUBLE_EQ(getExpectedError({"int8", "int8"}, 4),
+                   getExpectedError({"int8", "keep"}, 8));
 }
