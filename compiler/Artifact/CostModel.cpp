@@ -37,38 +37,44 @@ public:
         2 * depth * columns * (isStack ? result.getDimSize(0) : 1);
     int64_t rows = result.getShape().drop_back().back();
     if (ShapedType::isDynamic(rows))
-      addPerToken(rowFlops, op.getA(), op.getB());
+      addPerToken(rowFlops, op.getA(), op.getB(), op.getQuantizedAttr());
     else
       flops += rows * rowFlops;
     bytes += getBytes(op.getB());
   }
 
   void add(kern::ExpertsHiddenOp op) {
-    addExperts(op.getX(), op.getInit(), op.getPanels(), op.getSlots(),
-               op.getGated() ? 2 : 1);
+    addExperts(op.getX(), op.getInit(), op.getPanels(), op.getQuantizedAttr(),
+               op.getSlots(), op.getGated() ? 2 : 1);
   }
 
   void add(kern::ExpertsCombineOp op) {
-    addExperts(op.getH(), op.getInit(), op.getPanels(), op.getSlots(), 1);
+    addExperts(op.getH(), op.getInit(), op.getPanels(), op.getQuantizedAttr(),
+               op.getSlots(), 1);
   }
 
   json::Object describe() {
     return json::Object{{"flops", flops},
                         {"flops_per_token", flopsPerToken},
                         {"bf16_flops_per_token", flopsOfBF16PerToken},
+                        {"byte_flops_per_token", flopsOfBytesPerToken},
                         {"bytes", bytes},
                         {"experts", std::move(experts)}};
   }
 
 private:
-  void addPerToken(int64_t count, Value rows, Value panels) {
+  void addPerToken(int64_t count, Value rows, Value panels,
+                   kern::QuantizedAttr quantized) {
     flopsPerToken += count;
-    if (getElementTypeOrSelf(rows).isBF16() &&
-        getElementTypeOrSelf(panels).isBF16())
+    if (quantized && quantized.getRows())
+      flopsOfBytesPerToken += count;
+    else if (getElementTypeOrSelf(rows).isBF16() &&
+             getElementTypeOrSelf(panels).isBF16())
       flopsOfBF16PerToken += count;
   }
 
-  void addExperts(Value input, Value result, Value panels, int64_t slots,
+  void addExperts(Value input, Value result, Value panels,
+                  kern::QuantizedAttr quantized, int64_t slots,
                   int64_t products) {
     int64_t depth = cast<ShapedType>(input.getType()).getDimSize(1);
     int64_t columns = cast<ShapedType>(result.getType()).getDimSize(1);
@@ -76,13 +82,15 @@ private:
     if (ShapedType::isDynamic(depth) || ShapedType::isDynamic(columns) ||
         ShapedType::isDynamic(count) || count == 0)
       return;
-    addPerToken(2 * depth * columns * products * slots, input, panels);
+    addPerToken(2 * depth * columns * products * slots, input, panels,
+                quantized);
     experts.push_back(json::Object{{"count", count},
                                    {"slots", slots},
                                    {"bytes", getBytes(panels) / count}});
   }
 
-  int64_t flops = 0, flopsPerToken = 0, flopsOfBF16PerToken = 0, bytes = 0;
+  int64_t flops = 0, flopsPerToken = 0, flopsOfBF16PerToken = 0,
+          flopsOfBytesPerToken = 0, bytes = 0;
   json::Array experts;
 };
 

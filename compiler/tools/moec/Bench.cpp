@@ -55,10 +55,10 @@ public:
            getNumber(fields, "flops_per_token") * tokens;
   }
 
-  /// The part of the operations for each token that multiply bf16.
-  double getBF16Share() const {
+  /// Of the operations, those on numbers of `kind`: "bf16" or "byte".
+  double getShare(const std::string &kind) const {
     double all = getNumber(fields, "flops_per_token");
-    return all > 0 ? getNumber(fields, "bf16_flops_per_token") / all : 0;
+    return all > 0 ? getNumber(fields, kind + "_flops_per_token") / all : 0;
   }
 
   /// Weights that `tokens` tokens read, if all experts are equally likely.
@@ -76,7 +76,7 @@ public:
   }
 
 private:
-  static double getNumber(const json::Object &object, const char *key) {
+  static double getNumber(const json::Object &object, llvm::StringRef key) {
     return object.getNumber(key).value_or(0);
   }
 
@@ -173,14 +173,19 @@ private:
     model.run(inputs);
   }
 
-  /// Of the products that the code has: code with instructions for bf16 makes
-  /// use of them.
+  /// Of the products that the code has: code with instructions for narrow
+  /// numbers makes use of them.
   double measurePeak() {
-    double share = model.multipliesBF16() ? cost.getBF16Share() : 0;
-    double peak = limits.measureGflops();
-    return share > 0
-               ? 1 / ((1 - share) / peak + share / limits.measureBF16Gflops())
-               : peak;
+    double seconds = 0, rest = 1;
+    auto add = [&](const char *kind, double (MachineLimits::*measure)()) {
+      double share = model.multipliesNarrow() ? cost.getShare(kind) : 0;
+      if (share > 0)
+        seconds += share / (limits.*measure)();
+      rest -= share;
+    };
+    add("bf16", &MachineLimits::measureBF16Gflops);
+    add("byte", &MachineLimits::measureByteGops);
+    return 1 / (seconds + rest / limits.measureGflops());
   }
 
   const BenchState &state;

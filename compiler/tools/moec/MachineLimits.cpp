@@ -53,6 +53,8 @@ MOEC_MULTIPLY_ADD(multiplyAdd256, Vector256, "avx2,fma", "vfmadd213ps", 1)
 MOEC_MULTIPLY_ADD(multiplyAdd512, Vector512, "avx512f", "vfmadd213ps", 1)
 MOEC_MULTIPLY_ADD(multiplyAddBF16, Vector512, "avx512f,avx512bf16", "vdpbf16ps",
                   2)
+MOEC_MULTIPLY_ADD(multiplyAddBytes, Vector512, "avx512f,avx512vnni", "vpdpbusd",
+                  4)
 
 /// Sums up memory, in as many chains as the latency of an addition asks for.
 __attribute__((target("avx2"))) static void read(const float *begin,
@@ -118,6 +120,12 @@ double MachineLimits::measureBF16Gflops() {
   if (!moert::isSupported("avx512bf16"))
     return 0;
   return measure(threads, [](unsigned) { return multiplyAddBF16(); });
+}
+
+double MachineLimits::measureByteGops() {
+  if (!moert::isSupported("avx512bf16"))
+    return 0;
+  return measure(threads, [](unsigned) { return multiplyAddBytes(); });
 }
 
 double MachineLimits::measureGbps() {

@@ -24,6 +24,8 @@ public:
   /// The same for products of bf16 that add up in f32; 0 if this processor has
   /// no instruction for them.
   double measureBF16Gflops();
+  /// The same for products of bytes that add up in i32.
+  double measureByteGops();
   /// Bytes per nanosecond that come from memory, read in order from huge pages.
   double measureGbps();
 

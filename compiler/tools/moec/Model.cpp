@@ -103,7 +103,7 @@ Model::Model(const std::string &path, const RunFlags &flags) {
     check(moe_program_state(program, i, &states[i]));
 }
 
-bool Model::multipliesBF16() const {
+bool Model::multipliesNarrow() const {
   const char *isa;
   check(moe_program_isa(programs.front().get(), &isa));
   return llvm::StringRef(isa) == "avx512bf16";

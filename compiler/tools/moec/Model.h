@@ -38,8 +38,8 @@ public:
   /// False if another process is the first of several ranks: that one reports.
   bool isFirstRank() const { return rank == 0; }
 
-  /// Whether the loaded code is for a processor that multiplies bf16.
-  bool multipliesBF16() const;
+  /// Whether the loaded code is for a processor that multiplies bf16 and bytes.
+  bool multipliesNarrow() const;
 
   /// The manifest, JSON.
   const char *getManifest() const;

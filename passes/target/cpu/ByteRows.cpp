@@ -1,4 +1,4 @@
-//===- ByteRows.cpp - rows that are rounded to eight bits -------------------===//
+//===- ByteRows.cpp - rows as bytes -----------------------------------------===//
 //
 // Part of moec, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -15,13 +15,15 @@ using namespace mlir::moe;
 /// Numbers that are rounded together.
 static constexpr int64_t kLanes = 8;
 
-/// Added to a number below 2^22, this leaves it, rounded to the nearest even
+/// Added to a number up to 2^22, this leaves it, rounded to the nearest even
 /// integer, in the lowest bits of the sum.
 static constexpr float kRounder = 12582912; // 1.5 * 2^23
 
-/// Groups of smaller numbers are taken for zeros: 127 over the largest must be
-/// a number.
-static constexpr float kLeast = 1e-36f;
+/// Groups of smaller numbers are taken for zeros: factors must be numbers.
+static constexpr float kLeast = 1e-30f;
+
+/// The integers of three digits: their magnitude is up to 2^22.
+static constexpr int32_t kBits = 22;
 
 Value ByteRows::getGroups(KernelBuilder &b, Value depth) const {
   return b.ceilDiv(depth, group);
@@ -31,9 +33,19 @@ Value ByteRows::getBytes(KernelBuilder &b, Value depth) const {
   return b.mul(getGroups(b, depth), group);
 }
 
+float ByteRows::getWeight(int64_t digit) const {
+  return static_cast<float>(int64_t(1) << (8 * (digits - 1 - digit)));
+}
+
+Value ByteRows::getStart(KernelBuilder &b, Value start, Value depth,
+                         int64_t digit) const {
+  return b.add(start, b.mul(getBytes(b, depth), digit));
+}
+
 Value ByteRows::getRecordBytes(KernelBuilder &b, Value depth) const {
   // A cache line more: rows shall not be crowded.
-  Value bytes = b.add(getBytes(b, depth), b.mul(getGroups(b, depth), 8));
+  Value bytes = b.add(b.mul(getBytes(b, depth), digits),
+                      b.mul(getGroups(b, depth), 4 * (1 + digits)));
   return b.mul(b.add(b.ceilDiv(bytes, kLineBytes), 1), kLineBytes);
 }
 
@@ -55,15 +67,54 @@ static void storeWord(KernelBuilder &b, Value word, Value records,
 
 Value ByteRows::loadScale(KernelBuilder &b, Value records, Value start,
                           Value depth, Value number) const {
-  Value place = b.add(b.add(start, getBytes(b, depth)), b.mul(number, 4));
+  Value place = b.add(getStart(b, start, depth, digits), b.mul(number, 4));
   return loadWord(b, b.getF32Type(), records, place);
 }
 
 Value ByteRows::loadSum(KernelBuilder &b, Value records, Value start,
-                        Value depth, Value number) const {
-  Value place = b.add(b.add(start, getBytes(b, depth)),
-                      b.mul(b.add(getGroups(b, depth), number), 4));
+                        Value depth, Value number, int64_t digit) const {
+  Value before = b.mul(getGroups(b, depth), 1 + digit);
+  Value place =
+      b.add(getStart(b, start, depth, digits), b.mul(b.add(before, number), 4));
   return loadWord(b, b.getI32Type(), records, place);
+}
+
+/// What numbers of a group with this largest magnitude are multiplied by to
+/// become integers, and the scale of these.
+std::pair<Value, Value> ByteRows::getFactors(KernelBuilder &b,
+                                             Value largest) const {
+  auto number = [&](float value) -> Value {
+    return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
+  };
+  auto bits = [&](int32_t value) -> Value {
+    return arith::ConstantOp::create(b, b.getI32IntegerAttr(value));
+  };
+  Value factor, scale;
+  if (digits == 1) {
+    factor = arith::DivFOp::create(b, number(127), largest);
+    scale = arith::MulFOp::create(b, largest, number(1 / 127.f));
+  } else {
+    // Powers of two, by their exponents: the largest becomes less than 2^22.
+    constexpr int32_t kBias = 127, kMantissa = 23;
+    Value exponent = arith::ShRUIOp::create(
+        b, arith::BitcastOp::create(b, b.getI32Type(), largest),
+        bits(kMantissa));
+    auto power = [&](Value biased) -> Value {
+      return arith::BitcastOp::create(
+          b, b.getF32Type(), arith::ShLIOp::create(b, biased, bits(kMantissa)));
+    };
+    factor =
+        power(arith::SubIOp::create(b, bits(2 * kBias + kBits - 1), exponent));
+    scale = power(arith::SubIOp::create(b, exponent, bits(kBits - 1)));
+    // Zero, or no number where the largest is none.
+    scale = arith::AddFOp::create(b, scale,
+                                  arith::SubFOp::create(b, largest, largest));
+  }
+  // A comparison with NaN is false: such a group is not one of zeros.
+  Value isSmall = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, largest,
+                                        number(kLeast));
+  return {b.select(isSmall, number(0), factor),
+          b.select(isSmall, number(0), scale)};
 }
 
 void ByteRows::emitGroup(KernelBuilder &b, const FlatBuffer &rows,
@@ -103,41 +154,42 @@ void ByteRows::emitGroup(KernelBuilder &b, const FlatBuffer &rows,
        }).front();
   largest =
       vector::ReductionOp::create(b, vector::CombiningKind::MAXIMUMF, largest);
-  auto number32 = [&](float value) -> Value {
-    return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
-  };
-  // Unordered: a group with a NaN is not one of zeros.
-  Value isSmall = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, largest,
-                                        number32(kLeast));
-  Value factor = b.select(isSmall, number32(0),
-                          arith::DivFOp::create(b, number32(127), largest));
-  Value scale =
-      b.select(isSmall, number32(0),
-               arith::MulFOp::create(b, largest, number32(1 / 127.f)));
+  auto [factor, scale] = getFactors(b, largest);
   Value factors = vector::BroadcastOp::create(b, floats, factor);
-  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(words));
-  Value bias = arith::ConstantOp::create(
-      b, DenseElementsAttr::get(words, b.getI32IntegerAttr(0x4b400000)));
-  Value target = b.add(start, first);
-  Value sums =
-      b.carry(b.index(0), steps, zero, [&](Value step, auto &values) {
-         Value rounded =
-             vector::FMAOp::create(b, load(step), factors, splat(kRounder));
-         Value bits = vector::BitCastOp::create(b, words, rounded);
-         // A NaN has other bits; its product is NaN by the scale.
-         Value narrow = arith::TruncIOp::create(b, bytes, bits);
-         if (isParted)
-           narrow = vector::ShuffleOp::create(
-               b, narrow, narrow, ArrayRef<int64_t>{0, 2, 4, 6, 1, 3, 5, 7});
-         vector::StoreOp::create(b, narrow, records,
-                                 b.add(target, b.mul(step, kLanes)));
-         Value whole = arith::SubIOp::create(b, bits, bias);
-         values[0] = arith::AddIOp::create(b, values[0], whole);
-       }).front();
-  Value sum = vector::ReductionOp::create(b, vector::CombiningKind::ADD, sums);
-  Value place = b.add(b.add(start, getBytes(b, depth)), b.mul(number, 4));
+  auto splatWord = [&](int32_t value) -> Value {
+    return arith::ConstantOp::create(
+        b, DenseElementsAttr::get(words, b.getI32IntegerAttr(value)));
+  };
+  SmallVector<Value> sums(digits, splatWord(0));
+  sums = b.carry(b.index(0), steps, sums, [&](Value step, auto &values) {
+    Value rounded =
+        vector::FMAOp::create(b, load(step), factors, splat(kRounder));
+    Value rest = arith::SubIOp::create(
+        b, vector::BitCastOp::create(b, words, rounded), splatWord(0x4b400000));
+    for (int64_t digit = digits; digit-- > 0;) {
+      // A NaN has any bits; its product is NaN by the scale.
+      Value narrow = arith::TruncIOp::create(b, bytes, rest);
+      Value whole = arith::ExtSIOp::create(b, words, narrow);
+      rest = arith::ShRSIOp::create(b, arith::SubIOp::create(b, rest, whole),
+                                    splatWord(8));
+      if (isParted)
+        narrow = vector::ShuffleOp::create(
+            b, narrow, narrow, ArrayRef<int64_t>{0, 2, 4, 6, 1, 3, 5, 7});
+      Value target = b.add(getStart(b, start, depth, digit), first);
+      vector::StoreOp::create(b, narrow, records,
+                              b.add(target, b.mul(step, kLanes)));
+      values[digit] = arith::AddIOp::create(b, values[digit], whole);
+    }
+  });
+  Value place = b.add(getStart(b, start, depth, digits), b.mul(number, 4));
+  Value stride = b.mul(getGroups(b, depth), 4);
   storeWord(b, scale, records, place);
-  storeWord(b, sum, records, b.add(place, b.mul(getGroups(b, depth), 4)));
+  for (Value sum : sums) {
+    place = b.add(place, stride);
+    storeWord(b,
+              vector::ReductionOp::create(b, vector::CombiningKind::ADD, sum),
+              records, place);
+  }
 }
 
 FlatBuffer ByteRows::emit(KernelBuilder &b, BufferScope &scope,

@@ -1,4 +1,4 @@
-//===- ByteRows.h - rows that are rounded to eight bits ---------------------===//
+//===- ByteRows.h - rows as bytes -------------------------------------------===//
 //
 // Part of moec, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -13,26 +13,39 @@
 
 namespace mlir::moe {
 
-/// Rows of bytes for the groups of `#kern.quantized`. A record of a row of K
-/// numbers, G groups of them, is
+/// Rows of integers for the groups of `#kern.quantized`: number k is about
+/// scale[g] * integer[k], g being its group. Integers are
+/// - one byte, the scale being the largest magnitude of the group over 127; or
+/// - three bytes of 23 bits, signed digits to the base 256, the scale being the
+///   power of two that the largest magnitude asks for: what is lost is at most
+///   2^-23 of that, about what a sum in f32 loses.
 ///
-///   1. G groups of bytes, the last one padded with zeros: number k is about
-///      scale[g] * byte[k], scale[g] being the largest magnitude of its group
-///      over 127;
+/// A record of a row of K numbers, G groups of them, is
+///
+///   1. for each digit, the highest first, G groups of bytes, the last one
+///      padded with zeros;
 ///   2. G scales, f32;
-///   3. G sums of the bytes of a group, i32.
+///   3. for each digit, G sums of the bytes of a group, i32.
 ///
 /// The bytes of eight numbers are in the order in which panels hold these:
 /// numbers of four bits as 0 2 4 6 1 3 5 7, so that a mask and a shift part
 /// them into two words of four bytes. NaN and infinities make the scale of
-/// their group one.
+/// their group no number.
 class ByteRows {
 public:
-  explicit ByteRows(kern::QuantizedAttr layout)
-      : group(layout.getGroup()),
+  ByteRows(kern::QuantizedAttr layout, int64_t digits)
+      : group(layout.getGroup()), digits(digits),
         isParted(layout.getNumbers().getIntOrFloatBitWidth() == 4) {}
 
-  /// Rounds `rows`, whose last dimension are K numbers, in parallel.
+  /// The highest first.
+  int64_t getDigits() const { return digits; }
+  /// What `digit` counts for.
+  float getWeight(int64_t digit) const;
+  /// Where a digit of the first group of the record at `start` is.
+  Value getStart(KernelBuilder &b, Value start, Value depth,
+                 int64_t digit) const;
+
+  /// Converts `rows`, whose last dimension are K numbers, in parallel.
   FlatBuffer emit(KernelBuilder &b, BufferScope &scope,
                   const FlatBuffer &rows) const;
 
@@ -43,16 +56,17 @@ public:
   Value loadScale(KernelBuilder &b, Value records, Value start, Value depth,
                   Value number) const;
   Value loadSum(KernelBuilder &b, Value records, Value start, Value depth,
-                Value number) const;
+                Value number, int64_t digit) const;
 
 private:
+  std::pair<Value, Value> getFactors(KernelBuilder &b, Value largest) const;
   void emitGroup(KernelBuilder &b, const FlatBuffer &rows, Value rowStart,
                  Value count, Value records, Value start, Value depth,
                  Value number) const;
   Value getBytes(KernelBuilder &b, Value depth) const;
   Value getGroups(KernelBuilder &b, Value depth) const;
 
-  int64_t group;
+  int64_t group, digits;
   bool isParted;
 };
 

@@ -33,9 +33,10 @@ namespace {
 class ByteEmitter {
 public:
   ByteEmitter(KernelBuilder &b, const TileTarget &target,
-              kern::QuantizedAttr layout, const PanelProduct &product)
+              kern::QuantizedAttr layout, int64_t digits,
+              const PanelProduct &product)
       : b(b), target(target), numbers(target, layout), layout(layout),
-        rows(layout), product(product), group(layout.getGroup()),
+        rows(layout, digits), product(product), group(layout.getGroup()),
         chunkRows(group * std::max<int64_t>(1, kChunkRows / group)),
         sumType(VectorType::get(kPanelColumns, b.getF32Type())),
         wordType(VectorType::get(kPanelColumns, b.getI32Type())),
@@ -64,8 +65,10 @@ private:
   Value splat(int32_t value);
   void emitGroup(const Tile &tile, ArrayRef<Value> starts, Value firstRow,
                  Value number, LoadStep load);
-  void finishGroup(const Tile &tile, ArrayRef<Value> starts, Value firstRow,
-                   Value number, ArrayRef<Value> products);
+  void emitDigit(const Tile &tile, ArrayRef<Value> starts, Value firstRow,
+                 Value number, int64_t digit, LoadStep load);
+  void finishDigit(const Tile &tile, ArrayRef<Value> starts, Value firstRow,
+                   Value number, int64_t digit, ArrayRef<Value> products);
   void emitDirect(const Tile &tile, int64_t height);
   void emitUnpack(Value panel, Value firstGroup, Value groups, Value scratch);
   void emitTiles(const Tile &tile, Value firstGroup, Value groups,
@@ -148,10 +151,10 @@ ByteEmitter::Values ByteEmitter::loadStep(Value offset, Value step) {
   return quads;
 }
 
-/// Adds scales times what `products`, those of group `number`, have too much or
-/// not.
-void ByteEmitter::finishGroup(const Tile &tile, ArrayRef<Value> starts,
-                              Value firstRow, Value number,
+/// Adds the scales times `products`, those of a digit of group `number`, less
+/// what zero points add to them.
+void ByteEmitter::finishDigit(const Tile &tile, ArrayRef<Value> starts,
+                              Value firstRow, Value number, int64_t digit,
                               ArrayRef<Value> products) {
   Values scales, zeros;
   Value place = b.mul(number, numbers.getGroupBytes());
@@ -164,16 +167,20 @@ void ByteEmitter::finishGroup(const Tile &tile, ArrayRef<Value> starts,
   }
   const Value *next = products.begin();
   for (auto [i, start] : llvm::enumerate(starts)) {
-    Value rowScale = vector::BroadcastOp::create(
-        b, sumType,
-        rows.loadScale(b, product.rows, start, product.depth, number));
+    Value scale = rows.loadScale(b, product.rows, start, product.depth, number);
+    if (rows.getWeight(digit) != 1)
+      scale = arith::MulFOp::create(
+          b, scale,
+          arith::ConstantOp::create(b,
+                                    b.getF32FloatAttr(rows.getWeight(digit))));
+    Value rowScale = vector::BroadcastOp::create(b, sumType, scale);
     Value byteSum;
     if (numbers.hasZeros())
       byteSum = vector::BroadcastOp::create(
           b, sumType,
-          arith::SIToFPOp::create(
-              b, b.getF32Type(),
-              rows.loadSum(b, product.rows, start, product.depth, number)));
+          arith::SIToFPOp::create(b, b.getF32Type(),
+                                  rows.loadSum(b, product.rows, start,
+                                               product.depth, number, digit)));
     Value first = b.add(b.mul(b.add(firstRow, i), target.getSumStride()),
                         b.mul(tile.firstPanel, kPanelColumns));
     for (size_t panel = 0; panel < tile.offsets.size(); ++panel) {
@@ -189,9 +196,17 @@ void ByteEmitter::finishGroup(const Tile &tile, ArrayRef<Value> starts,
   }
 }
 
-/// Adds the products of group `number` to the sums of some rows.
+/// Adds the products of group `number` to the sums of some rows. One digit
+/// after the other, so that registers hold the sums of one only.
 void ByteEmitter::emitGroup(const Tile &tile, ArrayRef<Value> starts,
                             Value firstRow, Value number, LoadStep load) {
+  for (int64_t digit = 0; digit < rows.getDigits(); ++digit)
+    emitDigit(tile, starts, firstRow, number, digit, load);
+}
+
+void ByteEmitter::emitDigit(const Tile &tile, ArrayRef<Value> starts,
+                            Value firstRow, Value number, int64_t digit,
+                            LoadStep load) {
   Values products;
   // Signed numbers became unsigned by a constant, which the sum of the bytes
   // takes out again.
@@ -199,7 +214,8 @@ void ByteEmitter::emitGroup(const Tile &tile, ArrayRef<Value> starts,
   for (Value start : starts) {
     Value begin = splat(0);
     if (!numbers.hasZeros()) {
-      Value sum = rows.loadSum(b, product.rows, start, product.depth, number);
+      Value sum =
+          rows.loadSum(b, product.rows, start, product.depth, number, digit);
       Value factor = arith::ConstantOp::create(b, b.getI32IntegerAttr(-middle));
       begin = vector::BroadcastOp::create(
           b, wordType, arith::MulIOp::create(b, sum, factor));
@@ -207,7 +223,7 @@ void ByteEmitter::emitGroup(const Tile &tile, ArrayRef<Value> starts,
     products.append(tile.offsets.size(), begin);
   }
   Value steps = b.index(group / kStep);
-  Value first = b.mul(number, group);
+  Value first = rows.getStart(b, b.mul(number, group), product.depth, digit);
   products = b.carry(b.index(0), steps, products, [&](Value step, Values &own) {
     SmallVector<Values> quads;
     for (size_t panel = 0; panel < tile.offsets.size(); ++panel)
@@ -239,7 +255,7 @@ void ByteEmitter::emitGroup(const Tile &tile, ArrayRef<Value> starts,
       }
     }
   });
-  finishGroup(tile, starts, firstRow, number, products);
+  finishDigit(tile, starts, firstRow, number, digit, products);
 }
 
 void ByteEmitter::emitDirect(const Tile &tile, int64_t height) {
@@ -362,7 +378,7 @@ void ByteEmitter::emit() {
 }
 
 void moe::emitByteProduct(KernelBuilder &b, const TileTarget &target,
-                          kern::QuantizedAttr layout,
+                          kern::QuantizedAttr layout, int64_t digits,
                           const PanelProduct &product) {
-  ByteEmitter(b, target, layout, product).emit();
+  ByteEmitter(b, target, layout, digits, product).emit();
 }

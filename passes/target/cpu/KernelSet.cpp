@@ -32,6 +32,7 @@ struct KernelSet::Arguments {
   Value panels, panelOffset, depth;
   Value result, resultOffset, resultStride;
   Value count, columns;
+  Type rowType;
   kern::QuantizedAttr quantized;
   SmallVector<std::pair<Value, Value>> extra;
   size_t taken = 0;
@@ -110,6 +111,14 @@ static Type getElement(Value buffer) {
   return cast<MemRefType>(buffer.getType()).getElementType();
 }
 
+/// Bits of a number of three digits.
+static constexpr unsigned kThreeDigits = 24;
+
+/// What a buffer of rows of this type holds.
+static Type getStoredType(Type rows) {
+  return isa<IntegerType>(rows) ? IntegerType::get(rows.getContext(), 8) : rows;
+}
+
 static MemRefType getFlatType(Type element) {
   return MemRefType::get({ShapedType::kDynamic}, element);
 }
@@ -129,8 +138,11 @@ static std::string print(kern::QuantizedAttr quantized) {
 
 Type KernelSet::getRowType(Value rows, Value panels,
                            kern::QuantizedAttr quantized) const {
-  if (quantized && quantized.getRows() && target.hasByteQuads)
-    return quantized.getRows();
+  if (quantized && isa<IntegerType>(quantized.getNumbers()) &&
+      target.hasByteQuads)
+    return quantized.getRows()
+               ? quantized.getRows()
+               : IntegerType::get(rows.getContext(), kThreeDigits);
   if (quantized)
     return Float32Type::get(rows.getContext());
   return InnerProduct::get(target, getElement(rows), getElement(panels))
@@ -155,7 +167,7 @@ KernelSet::getOrCreate(const Twine &name, const Operands &operands,
   MLIRContext *context = rows.getContext();
   KernelBuilder b(UnknownLoc::get(context), context);
   Type index = b.getIndexType();
-  SmallVector<Type> types = {getFlatType(rows),
+  SmallVector<Type> types = {getFlatType(getStoredType(rows)),
                              index,
                              index,
                              getFlatType(panels),
@@ -175,6 +187,7 @@ KernelSet::getOrCreate(const Twine &name, const Operands &operands,
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
   Arguments arguments(entry->getArguments());
+  arguments.rowType = rows;
   arguments.quantized = operands.quantized;
   body(b, arguments);
   func::ReturnOp::create(b);
@@ -191,7 +204,7 @@ func::FuncOp KernelSet::getProduct(Location loc, Type rows, Type panels,
     return existing;
   KernelBuilder b(UnknownLoc::get(loc.getContext()), loc.getContext());
   Type index = b.getIndexType();
-  SmallVector<Type> types = {getFlatType(rows),
+  SmallVector<Type> types = {getFlatType(getStoredType(rows)),
                              getFlatType(index),
                              index,
                              getFlatType(panels),
@@ -208,8 +221,9 @@ func::FuncOp KernelSet::getProduct(Location loc, Type rows, Type panels,
   auto list = entry->getArguments();
   PanelProduct arguments = {list[0], list[1], list[2], list[3],
                             list[4], list[5], list[6], list[7]};
-  if (rows.isInteger(8))
-    emitByteProduct(b, target, quantized, arguments);
+  if (isa<IntegerType>(rows))
+    emitByteProduct(b, target, quantized, rows.getIntOrFloatBitWidth() / 8,
+                    arguments);
   else if (quantized)
     emitQuantizedProduct(b, target, quantized, arguments);
   else
@@ -234,8 +248,8 @@ Value KernelSet::multiply(KernelBuilder &b, const Arguments &arguments,
     memref::StoreOp::create(b, getRowOffset(row), starts, row);
   });
   func::FuncOp product =
-      getProduct(b.getLoc(), getElement(arguments.rows),
-                 getElement(arguments.panels), arguments.quantized);
+      getProduct(b.getLoc(), arguments.rowType, getElement(arguments.panels),
+                 arguments.quantized);
   Value panels = b.mul(b.ceilDiv(arguments.columns, kPanelColumns), sources);
   func::CallOp::create(b, product,
                        ValueRange{arguments.rows, starts, arguments.count,

@@ -24,8 +24,8 @@ public:
 
   const TileTarget &getTarget() const { return target; }
 
-  /// The element type of the rows that kernels for these operands take; i8
-  /// stands for records of `ByteRows`.
+  /// The element type of the rows that kernels for these operands take; i8 and
+  /// i24 stand for records of `ByteRows` of one and three digits.
   Type getRowType(Value rows, Value panels,
                   kern::QuantizedAttr quantized) const;
 

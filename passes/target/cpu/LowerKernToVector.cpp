@@ -199,8 +199,9 @@ private:
   FlatBuffer getRows(KernelBuilder &b, BufferScope &scope, Value rows,
                      Value panels, kern::QuantizedAttr quantized) {
     Type type = kernels.getRowType(rows, panels, quantized);
-    if (type.isInteger(8))
-      return ByteRows(quantized).emit(b, scope, scope.flatten(rows));
+    if (isa<IntegerType>(type))
+      return ByteRows(quantized, type.getIntOrFloatBitWidth() / 8)
+          .emit(b, scope, scope.flatten(rows));
     return scope.flattenRows(rows, type);
   }
 

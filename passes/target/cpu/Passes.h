@@ -27,7 +27,7 @@ void buildCPULowerPipeline(OpPassManager &manager);
 void buildCPUTargetPipeline(OpPassManager &manager, StringRef isa);
 
 /// Whether `module`, after the lower phase, has products of rows and panels
-/// that are both bf16, or whose rows may be rounded to bytes: levels with such
+/// that are both bf16, or whose panels are integers: levels with such
 /// instructions multiply them as they are.
 bool multipliesNarrow(ModuleOp module);
 

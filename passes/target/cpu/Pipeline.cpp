@@ -27,7 +27,7 @@ void moe::buildCPUTargetPipeline(OpPassManager &manager, StringRef isa) {
 
 bool moe::multipliesNarrow(ModuleOp module) {
   auto isNarrow = [](Value rows, Value panels, kern::QuantizedAttr quantized) {
-    return (quantized && quantized.getRows()) ||
+    return (quantized && isa<IntegerType>(quantized.getNumbers())) ||
            (getElementTypeOrSelf(rows).isBF16() &&
             getElementTypeOrSelf(panels).isBF16());
   };

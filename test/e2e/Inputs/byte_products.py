@@ -1,4 +1,4 @@
-"""Compiles products whose rows are rounded to eight bits, and compares with numpy.
+"""Compiles products of bytes, whose rows are rounded to eight bits or have 23, and compares with numpy.
 
 Usage: byte_products.py MOEC FOLDER
 """
@@ -52,19 +52,23 @@ def main():
         for block in (16, 32, 128):
             product(f"int{bits}_block{block}", bits, block, False, 4)
             product(f"int{bits}_block{block}_zero_points", bits, block, True, 4)
-    product("exact", 4, 32, False, 0)
+    for bits in (4, 8):
+        product(f"exact{bits}", bits, 32, False, 0)
+        product(f"exact{bits}_zero_points", bits, 32, True, 0)
     G.write(FOLDER / "model.onnx", opset=21)
     subprocess.run([MOEC, "compile", FOLDER / "model.onnx", "-o", FOLDER / "model.moe", "--cpu=native",
                     "--activations=model", "-q"], check=True)
     for rows in ROWS:
         x = GENERATOR.standard_normal((rows, WIDTH)).astype(np.float32)
         x[0, :40] = 0  # a whole block
+        x[-1, 64:] *= 1e-20
+        x[-1, 96:] *= 1e30
         np.save(FOLDER / "x.npy", x)
         subprocess.run([MOEC, "run", FOLDER / "model.moe", "--input", f"x={FOLDER}/x.npy", "--output-dir", FOLDER],
                        check=True, stdout=subprocess.DEVNULL)
         for name, (weight, block) in WEIGHTS.items():
             exact = round_rows(x, block) if block else x.astype(np.float64)
-            # Sums of groups, or of all numbers, in f32.
+            # Sums of groups, or of all numbers, in f32; numbers of 23 bits are as inexact.
             limit = 2.0**-23 * (WIDTH + 4) * (np.abs(exact) @ np.abs(weight)).max()
             worst = np.abs(np.load(FOLDER / f"{name}.npy") - exact @ weight).max()
             if not worst <= limit:

@@ -19,6 +19,18 @@ func.func @bytes(%x: memref<?x40xf32>, %w: memref<1x2x16x16xi8>, %y: memref<?x16
   return
 }
 
+// Tests that rows that may not be rounded have three digits of eight bits, the scale of a group being a power of two.
+// CHECK-LABEL: func @digits
+// CHECK: arith.bitcast %{{.*}} : f32 to i32
+// CHECK: arith.shli
+// CHECK-COUNT-3: arith.trunci {{.*}} : vector<8xi32> to vector<8xi8>
+// CHECK: call @kern.gemm_i24_qi8x24_f32
+func.func @digits(%x: memref<?x40xf32>, %w: memref<1x2x16x28xi8>, %y: memref<?x16xf32>) {
+  kern.panel_gemm ins(%x, %w : memref<?x40xf32>, memref<1x2x16x28xi8>) outs(%y : memref<?x16xf32>)
+    {quantized = #kern.quantized<numbers = i8, group = 24, scales = f32>}
+  return
+}
+
 // Tests that the products of a group begin with what the offset of signed numbers adds, and are exact until they are scaled.
 // CHECK-LABEL: func.func private @kern.product_i8_qi4x24_f32
 // CHECK: %[[MIDDLE:.*]] = arith.constant -8 : i32
