@@ -23,8 +23,9 @@ using namespace mlir::moe;
 
 static constexpr int64_t kTokens = 4096;
 
-/// 61 layers of 256 experts, 8 for each token.
-static ExpertModel makeModel() {
+/// 61 layers of 256 experts, 8 for each token, in groups of which a token keeps
+/// to half.
+static ExpertModel makeModel(int64_t groups) {
   ExpertModel model;
   model.name = "61 x 256";
   ExpertLayer layer;
@@ -34,6 +35,7 @@ static ExpertModel makeModel() {
   layer.inner = 2048;
   layer.weightBits = 8;
   layer.activationBits = 16;
+  layer.groups = groups;
   model.layers.assign(61, layer);
   return model;
 }
@@ -89,7 +91,6 @@ int main(int argc, char **argv) {
   if (rankCounts.empty())
     rankCounts = {8, 16, 32, 64, 96, 144, 288, 320};
   llvm::raw_ostream &out = llvm::outs();
-  ExpertModel model = makeModel();
   out << "imbalance: (max - mean) / mean of the ranks' assignments, mean of 61 "
          "layers; seen / unseen tokens\n"
          "bytes: sent, of those if each assignment were sent alone; all / "
@@ -97,7 +98,10 @@ int main(int argc, char **argv) {
          "trace     ranks  replicas  planner      imbalance       step ms  "
          "bytes        plan s\n";
   Total total;
-  for (llvm::StringRef distribution : {"zipf:0.6", "zipf:1.2", "skewed"}) {
+  // A name of a trace that ends in "/8" stands for eight groups of experts.
+  for (llvm::StringRef name : {"zipf:0.6", "zipf:1.2", "skewed", "skewed/8"}) {
+    auto [distribution, groups] = name.split('/');
+    ExpertModel model = makeModel(groups.empty() ? 1 : 8);
     RoutingTrace trace =
         llvm::cantFail(drawTrace(model, distribution, 2 * kTokens));
     for (int ranks : rankCounts)
@@ -115,13 +119,13 @@ int main(int argc, char **argv) {
           double bytes = double(seen.links.getTotal()) / seen.perExpertBytes;
           double far = double(seen.links.getBetweenNodes(machine)) /
                        std::max<int64_t>(seen.perExpertBytesBetweenNodes, 1);
-          out << llvm::format(
-              "%-9s %5d  %7.1f%%  %-11s  %6.4f /%7.4f  %7.2f  "
-              "%5.2f /%5.2f %6.2f\n",
-              distribution.str().c_str(), ranks, 100.0 * extra / 256,
-              getPlannerName(planner).str().c_str(), seen.imbalance,
-              result.unseen.imbalance, seen.stepSeconds * 1e3, bytes, far,
-              result.seconds);
+          out << llvm::format("%-9s %5d  %7.1f%%  %-11s  %6.4f /%7.4f  %7.2f  "
+                              "%5.2f /%5.2f %6.2f\n",
+                              name.str().c_str(), ranks, 100.0 * extra / 256,
+                              getPlannerName(planner).str().c_str(),
+                              seen.imbalance, result.unseen.imbalance,
+                              seen.stepSeconds * 1e3, bytes, far,
+                              result.seconds);
           out.flush();
           if (planner == PlannerKind::Greedy)
             greedy = seen.imbalance;
