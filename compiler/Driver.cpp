@@ -214,8 +214,9 @@ private:
   /// out.
   void chooseLevels() {
     isas = getWantedLevels();
-    if (options.isas.empty() && !multipliesNarrow(*module))
-      llvm::erase(isas, "avx512bf16");
+    if (options.isas.empty())
+      llvm::erase_if(isas,
+                     [&](StringRef isa) { return !usesLevel(*module, isa); });
   }
 
   /// Compiles a copy of the module for each instruction set. While LLVM works

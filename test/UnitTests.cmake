@@ -56,3 +56,8 @@ target_link_libraries(emulated-tests PRIVATE moert-emulated GTest::gtest_main)
 add_library(nccl-stand-in MODULE runtime/comm/StandInNccl.cpp)
 set_target_properties(nccl-stand-in PROPERTIES CXX_VISIBILITY_PRESET hidden)
 target_link_libraries(nccl-stand-in PRIVATE moert-device-cuda)
+
+# Matrix registers for processors without them, which tests of generated code
+# preload.
+add_library(amx-emulator MODULE runtime/device/cpu/AmxEmulator.cpp)
+set_target_properties(amx-emulator PROPERTIES CXX_VISIBILITY_PRESET hidden)

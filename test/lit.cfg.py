@@ -34,6 +34,12 @@ flags = next((line for line in open("/proc/cpuinfo") if line.startswith("flags")
 if {"avx512_bf16", "avx512_vnni", "avx512vbmi"} <= set(flags):
     config.available_features.add("avx512bf16")
 
+# Its matrix registers, or a library to preload that stands in for them.
+emulator = os.path.join(config.moec_build, "lib", "libamx-emulator.so")
+amx = "MOE_ISA=amx" if "amx_tile" in flags else f"LD_PRELOAD={emulator}"
+if "amx_tile" in flags or ("avx512bf16" in config.available_features and os.path.exists(emulator)):
+    config.available_features.add("amx")
+
 # Ranks that are processes.
 if shutil.which("mpirun") and os.path.exists(os.path.join(config.moec_build, "lib", "libmoert_mpi.so")):
     config.available_features.add("mpi")
@@ -59,4 +65,5 @@ config.substitutions += [
     ("%cmake", config.cmake),
     ("%llvm", config.llvm_prefix),
     ("%asan", asan),
+    ("%amx", amx),
 ]

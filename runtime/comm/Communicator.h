@@ -51,7 +51,8 @@ public:
   virtual Status exchange(const std::vector<Outgoing> &outgoing,
                           const std::vector<Incoming> &incoming) = 0;
 
-  /// Ends the work of all ranks. May be called more than once.
+  /// Ends the work of all ranks. May be called more than once, and while
+  /// another thread exchanges something, which then fails soon.
   virtual void abort() = 0;
 
   /// Bytes that `exchange` has sent to other ranks.

@@ -38,7 +38,8 @@ typedef struct {
   const char *(*exchange)(const void *const *outgoing,
                           const int64_t *outgoing_bytes, void *const *incoming,
                           const int64_t *incoming_bytes, double timeout);
-  /* Ends all ranks. */
+  /* Ends all ranks. May be called while another call is under way, which then
+     fails soon. */
   void (*abort)(void);
   /* Leaves, if nothing was aborted: waits for the others. */
   void (*close)(void);

@@ -7,6 +7,8 @@
 
 #include "runtime/core/BackgroundTask.h"
 
+#include <system_error>
+
 using namespace moert;
 
 BackgroundTask::~BackgroundTask() {
@@ -21,8 +23,12 @@ BackgroundTask::~BackgroundTask() {
 }
 
 void BackgroundTask::start() {
-  if (!thread.joinable())
-    thread = std::thread([this] { run(); });
+  try {
+    if (!thread.joinable())
+      thread = std::thread([this] { run(); });
+  } catch (const std::system_error &) {
+    return work();
+  }
   {
     std::lock_guard<std::mutex> lock(mutex);
     isBusy = true;

@@ -21,7 +21,8 @@ public:
   explicit BackgroundTask(std::function<void()> work) : work(std::move(work)) {}
   ~BackgroundTask();
 
-  /// Begins to do the work, which is not under way.
+  /// Begins to do the work, which is not under way; does it all where the
+  /// system has no thread to spare.
   void start();
   /// Returns when it is done, at once if it was never started.
   void wait();

@@ -33,6 +33,14 @@ static ExchangeAlgorithm choose(const LayerPlacement &placement,
   return placement.exchanges.back().algorithm;
 }
 
+static bool mentions(const LayerPlacement &placement,
+                     ExchangeAlgorithm algorithm) {
+  for (const ExchangeChoice &choice : placement.exchanges)
+    if (choice.algorithm == algorithm)
+      return true;
+  return false;
+}
+
 bool ExpertExchange::dealOut(const LayerPlacement &placement,
                              const int32_t *ids, int64_t stride) {
   own.ids.resize(ownCount * slots);
@@ -95,8 +103,13 @@ bool ExpertExchange::chooseHop(const LayerPlacement &placement) {
   constexpr ExchangeAlgorithm kCounted[] = {ExchangeAlgorithm::Direct,
                                             ExchangeAlgorithm::TwoLevel};
   constexpr size_t kNumbers = 3;
-  for (ExchangeAlgorithm candidate : kCounted)
-    fillHop(candidate, hops[getIndex(candidate)]);
+  for (ExchangeAlgorithm candidate : kCounted) {
+    ExchangeHop &hop = hops[getIndex(candidate)];
+    if (mentions(placement, candidate))
+      fillHop(candidate, hop);
+    else
+      hop.clear(ranks);
+  }
   counts.resize(kNumbers * ranks);
   for (int rank = 0; rank < ranks; ++rank) {
     counts[kNumbers * rank] = ownCount;
@@ -175,6 +188,8 @@ bool ExpertExchange::enterNodes() {
 bool ExpertExchange::begin(int64_t layer, const int32_t *ids, int64_t stride,
                            int64_t tokenCount, int64_t slotCount,
                            int64_t &count) {
+  // What is combined is of this layer.
+  background.wait();
   const LayerPlacement &placement = placements[layer];
   tokens = tokenCount;
   slots = slotCount;

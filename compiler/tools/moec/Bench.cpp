@@ -106,7 +106,7 @@ public:
       : state(state), threads(threads),
         model(state.artifact,
               {state.device, threads, state.mapWeights, state.arch}),
-        cost(model.getManifest()), limits(threads),
+        cost(model.getManifest()), limits(threads, model.getIsa()),
         source(model.getInputs(), model.getOutputs(), state.pastTokens) {}
 
   Row run(int64_t tokens) {
@@ -178,9 +178,11 @@ private:
   double measurePeak() {
     double seconds = 0, rest = 1;
     auto add = [&](const char *kind, double (MachineLimits::*measure)()) {
-      double share = model.multipliesNarrow() ? cost.getShare(kind) : 0;
-      if (share > 0)
-        seconds += share / (limits.*measure)();
+      double share = cost.getShare(kind);
+      double rate = share > 0 ? (limits.*measure)() : 0;
+      if (rate == 0)
+        return;
+      seconds += share / rate;
       rest -= share;
     };
     add("bf16", &MachineLimits::measureBF16Gflops);

@@ -56,6 +56,31 @@ MOEC_MULTIPLY_ADD(multiplyAddBF16, Vector512, "avx512f,avx512bf16", "vdpbf16ps",
 MOEC_MULTIPLY_ADD(multiplyAddBytes, Vector512, "avx512f,avx512vnni", "vpdpbusd",
                   4)
 
+/// Four chains of products of whole tiles of zeros. There are no intrinsics for
+/// this that all compilers have.
+#define MOEC_MULTIPLY_TILES(NAME, INSTRUCTION, PRODUCTS)                       \
+  static double NAME() {                                                       \
+    struct alignas(64) {                                                       \
+      uint8_t palette = 1, start = 0, reserved[14] = {};                       \
+      uint16_t bytes[16] = {64, 64, 64, 64, 64, 64};                           \
+      uint8_t rows[16] = {16, 16, 16, 16, 16, 16};                             \
+    } shapes;                                                                  \
+    constexpr int steps = kSteps / 32;                                         \
+    __asm__ volatile("ldtilecfg %0\n\t"                                        \
+                     "tilezero %%tmm4\n\t"                                     \
+                     "tilezero %%tmm5" ::"m"(shapes));                         \
+    for (int step = 0; step < steps; ++step)                                   \
+      __asm__ volatile(INSTRUCTION " %%tmm5, %%tmm4, %%tmm0\n\t" INSTRUCTION   \
+                                   " %%tmm5, %%tmm4, %%tmm1\n\t" INSTRUCTION   \
+                                   " %%tmm5, %%tmm4, %%tmm2\n\t" INSTRUCTION   \
+                                   " %%tmm5, %%tmm4, %%tmm3" ::);              \
+    __asm__ volatile("tilerelease" ::);                                        \
+    return 2.0 * PRODUCTS * 4 * 16 * 16 * 16 * steps;                          \
+  }
+
+MOEC_MULTIPLY_TILES(multiplyTilesBF16, "tdpbf16ps", 2)
+MOEC_MULTIPLY_TILES(multiplyTilesBytes, "tdpbssd", 4)
+
 /// Sums up memory, in as many chains as the latency of an addition asks for.
 __attribute__((target("avx2"))) static void read(const float *begin,
                                                  uint64_t bytes) {
@@ -96,8 +121,8 @@ template <typename Body> static double measure(unsigned threads, Body body) {
   return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
-MachineLimits::MachineLimits(unsigned threads)
-    : threads(threads),
+MachineLimits::MachineLimits(unsigned threads, std::string isa)
+    : threads(threads), isa(std::move(isa)),
       buffer(static_cast<float *>(moert::mapHugePages(kBufferBytes))) {
   // A page that was never written is not in memory.
   if (buffer)
@@ -117,15 +142,19 @@ double MachineLimits::measureGflops() {
 }
 
 double MachineLimits::measureBF16Gflops() {
-  if (!moert::isSupported("avx512bf16"))
-    return 0;
-  return measure(threads, [](unsigned) { return multiplyAddBF16(); });
+  if (isa == "amx")
+    return measure(threads, [](unsigned) { return multiplyTilesBF16(); });
+  if (isa == "avx512bf16")
+    return measure(threads, [](unsigned) { return multiplyAddBF16(); });
+  return 0;
 }
 
 double MachineLimits::measureByteGops() {
-  if (!moert::isSupported("avx512bf16"))
-    return 0;
-  return measure(threads, [](unsigned) { return multiplyAddBytes(); });
+  if (isa == "amx")
+    return measure(threads, [](unsigned) { return multiplyTilesBytes(); });
+  if (isa == "avx512bf16")
+    return measure(threads, [](unsigned) { return multiplyAddBytes(); });
+  return 0;
 }
 
 double MachineLimits::measureGbps() {

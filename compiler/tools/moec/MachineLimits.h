@@ -10,19 +10,21 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 /// Measures the limits that a run is compared with, on as many threads as the
 /// run uses: one short burst after the other, so that each sample of a
-/// benchmark has its own next to it, whatever else the machine does.
+/// benchmark has its own next to it, whatever else the machine does. Rates are
+/// those of the instructions that code of a level has.
 class MachineLimits {
 public:
-  explicit MachineLimits(unsigned threads);
+  MachineLimits(unsigned threads, std::string isa);
   ~MachineLimits();
 
   /// Floating-point operations (f32 multiply-adds, two each) per nanosecond.
   double measureGflops();
-  /// The same for products of bf16 that add up in f32; 0 if this processor has
-  /// no instruction for them.
+  /// The same for products of bf16 that add up in f32; 0 if the level has no
+  /// instruction for them.
   double measureBF16Gflops();
   /// The same for products of bytes that add up in i32.
   double measureByteGops();
@@ -31,6 +33,7 @@ public:
 
 private:
   unsigned threads;
+  std::string isa;
   float *buffer;
   uint64_t window = 0;
 };

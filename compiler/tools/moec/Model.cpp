@@ -22,6 +22,18 @@ static void check(moe_status_t status) {
     exitWithError(moe_error_message());
 }
 
+/// What a manifest holds; nothing if it cannot be read, which is an error of
+/// the runtime.
+static llvm::json::Object parseManifest(llvm::StringRef text) {
+  llvm::Expected<llvm::json::Value> manifest = llvm::json::parse(text);
+  if (!manifest) {
+    llvm::consumeError(manifest.takeError());
+    return {};
+  }
+  llvm::json::Object *object = manifest->getAsObject();
+  return object ? std::move(*object) : llvm::json::Object();
+}
+
 /// How many ranks the artifact at `path` was compiled for. Errors are those of
 /// the runtime, which opens it later.
 static size_t readRanks(const std::string &path) {
@@ -30,13 +42,7 @@ static size_t readRanks(const std::string &path) {
   if (!moert::Reader::open(path, reader).ok() ||
       !reader.read(*reader.find(moert::SectionKind::Manifest), text).ok())
     return 1;
-  llvm::Expected<llvm::json::Value> manifest = llvm::json::parse(text);
-  if (!manifest) {
-    llvm::consumeError(manifest.takeError());
-    return 1;
-  }
-  const llvm::json::Object *object = manifest->getAsObject();
-  return object ? object->getInteger("ranks").value_or(1) : 1;
+  return parseManifest(text).getInteger("ranks").value_or(1);
 }
 
 std::vector<Model::Communicator> Model::joinRanks(const std::string &path,
@@ -103,10 +109,14 @@ Model::Model(const std::string &path, const RunFlags &flags) {
     check(moe_program_state(program, i, &states[i]));
 }
 
-bool Model::multipliesNarrow() const {
+const char *Model::getIsa() const {
   const char *isa;
   check(moe_program_isa(programs.front().get(), &isa));
-  return llvm::StringRef(isa) == "avx512bf16";
+  return isa;
+}
+
+bool Model::hasOwnTokens() const {
+  return parseManifest(getManifest()).getString("tokens") == "own";
 }
 
 const char *Model::getManifest() const {

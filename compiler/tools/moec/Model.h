@@ -38,11 +38,14 @@ public:
   /// False if another process is the first of several ranks: that one reports.
   bool isFirstRank() const { return rank == 0; }
 
-  /// Whether the loaded code is for a processor that multiplies bf16 and bytes.
-  bool multipliesNarrow() const;
+  /// The instruction set level of the loaded code.
+  const char *getIsa() const;
 
   /// The manifest, JSON.
   const char *getManifest() const;
+
+  /// Whether ranks run inputs of their own.
+  bool hasOwnTokens() const;
 
   /// How many ranks this process is, and the first one of them.
   size_t getLocalRanks() const { return sessions.size(); }

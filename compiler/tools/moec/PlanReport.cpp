@@ -59,8 +59,7 @@ static std::string describe(const PredictedPlan &predicted) {
       formatBytes(bytes / simulation.steps));
   if (simulation.perExpertBytes > 0)
     text += llvm::formatv(" ({0:f0} % of a row for each assignment)",
-                          100 * (bytes - simulation.resultBytes) /
-                              simulation.perExpertBytes);
+                          100 * bytes / simulation.perExpertBytes);
   const Machine &machine = predicted.plan.machine;
   if (machine.getNumNodes() > 1 && simulation.perExpertBytesBetweenNodes > 0) {
     double far = simulation.links.getBetweenNodes(machine);

@@ -57,18 +57,20 @@ static void print(const char *name, const moe_tensor_t &tensor) {
 }
 
 /// Starts this command again as processes that are ranks.
-static void launchRanks(int ranks) {
+static void launchRanks(int ranks, llvm::StringRef transport) {
   llvm::ErrorOr<std::string> launcher = llvm::sys::findProgramByName("mpirun");
   if (!launcher)
     exitWithError(
         "found no mpirun, which --ranks needs; without --ranks, ranks "
         "are threads of one process");
   std::string count = std::to_string(ranks);
-  // All ranks are on this machine; the number keeps runs apart.
-  constexpr int kFirstPort = 20000, kPorts = 10000;
-  std::string address =
-      "127.0.0.1:" + std::to_string(kFirstPort + getpid() % kPorts);
-  setenv("NCCL_COMM_ID", address.c_str(), /*overwrite=*/0);
+  if (transport == "nccl") {
+    // All ranks are on this machine; the number keeps runs apart.
+    constexpr int kFirstPort = 20000, kPorts = 10000;
+    std::string address =
+        "127.0.0.1:" + std::to_string(kFirstPort + getpid() % kPorts);
+    setenv("NCCL_COMM_ID", address.c_str(), /*overwrite=*/0);
+  }
   std::vector<std::string> own = readOwnArguments();
   // Open MPI shares what it knows of the machine at an address that it guesses,
   // and at times crashes there; small jobs do not need that.
@@ -94,17 +96,17 @@ static bool namesRank(llvm::StringRef argument) {
   return argument.contains(kRankPlace);
 }
 
-/// The inputs of a rank.
+/// The inputs; of a rank, if it has its own.
 static NamedTensors readInputs(const std::vector<std::string> &arguments,
-                               size_t rank) {
+                               std::optional<size_t> rank) {
   NamedTensors result;
   for (const std::string &argument : arguments) {
     auto [name, file] = llvm::StringRef(argument).split('=');
     if (name.size() == argument.size())
       exitWithError("expected --input NAME=FILE, got '" + argument + "'");
     std::string path = file.str(), error;
-    for (size_t at; (at = path.find(kRankPlace)) != std::string::npos;)
-      path.replace(at, kRankPlace.size(), std::to_string(rank));
+    for (size_t at; rank && (at = path.find(kRankPlace)) != std::string::npos;)
+      path.replace(at, kRankPlace.size(), std::to_string(*rank));
     if (!readTensorFile(path, result.emplace_back(name, Tensor()).second,
                         error))
       exitWithError(error);
@@ -137,13 +139,16 @@ static void report(const Model &model, size_t localRank,
 
 static void run(const RunState &state) {
   if (state.ranks > 0 && !std::getenv("OMPI_COMM_WORLD_SIZE"))
-    return launchRanks(state.ranks);
+    return launchRanks(state.ranks, state.flags.transport);
   Model model(state.artifact, state.flags);
-  bool hasOwnInputs = llvm::any_of(state.inputs, namesRank);
+  bool hasOwnInputs =
+      model.hasOwnTokens() && llvm::any_of(state.inputs, namesRank);
   std::vector<NamedTensors> tensors;
   std::vector<std::vector<moe_input_t>> inputs;
   for (size_t i = 0; i < model.getLocalRanks(); ++i)
-    tensors.push_back(readInputs(state.inputs, model.getFirstRank() + i));
+    tensors.push_back(readInputs(
+        state.inputs,
+        hasOwnInputs ? std::optional(model.getFirstRank() + i) : std::nullopt));
   for (const NamedTensors &own : tensors) {
     inputs.emplace_back();
     for (const auto &[name, tensor] : own)
@@ -182,8 +187,8 @@ void addRunCommand(CLI::App &app) {
       ->required();
   command->add_option("--input", state->inputs,
                       "NAME=FILE: an input from a .npy file or a serialized "
-                      "TensorProto (.pb); %r in FILE is the number of the "
-                      "rank, for ranks with tokens of their own");
+                      "TensorProto (.pb); for ranks with tokens of their "
+                      "own, %r in FILE is the number of the rank");
   command->add_option("--output-dir", state->outputDir,
                       "write each output to a .npy file here (default: print "
                       "the first numbers)");

@@ -80,18 +80,11 @@ mlir::moe::countAssignments(const LayerPlacement &placement,
                             const LayerTrace &trace, int ranks,
                             int64_t tokens) {
   std::vector<int64_t> counts(ranks);
-  std::vector<int64_t> turn(placement.size());
-  for (int64_t begin = 0; begin < trace.getTokens(); begin += tokens) {
-    int64_t size = std::min(tokens, trace.getTokens() - begin);
-    for (int source = 0; source < ranks; ++source) {
-      std::fill(turn.begin(), turn.end(), source);
-      for (int64_t t = getFirstToken(source, ranks, size);
-           t < getFirstToken(source + 1, ranks, size); ++t)
-        for (int32_t id : trace.getToken(begin + t))
-          if (id >= 0)
-            ++counts[placement[id][turn[id]++ % placement[id].size()]];
-    }
-  }
+  for (int64_t begin = 0; begin < trace.getTokens(); begin += tokens)
+    dealOut(trace.slice(begin, std::min(begin + tokens, trace.getTokens())),
+            ranks, placement.size(), [&](int, int64_t, int id, int turn) {
+              ++counts[placement[id][turn % placement[id].size()]];
+            });
   return counts;
 }
 

@@ -14,6 +14,7 @@
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -74,6 +75,24 @@ LayerPlacement makePlacement(llvm::ArrayRef<Replica> replicas, int experts);
 /// The assignments per token that each rank serves.
 std::vector<double> getRankLoads(const LayerPlacement &placement,
                                  llvm::ArrayRef<double> expertLoads, int ranks);
+
+/// Spreads the tokens of `step` evenly over `ranks` ranks and deals their
+/// assignments out: calls `body` with the rank that a token is on, its number,
+/// the expert, and the turn of it, which counts on from that rank.
+template <typename Body>
+void dealOut(const LayerTrace &step, int ranks, int64_t experts, Body body) {
+  std::vector<int> turn(experts);
+  for (int source = 0; source < ranks; ++source) {
+    int64_t begin = getFirstToken(source, ranks, step.getTokens());
+    int64_t end = getFirstToken(source + 1, ranks, step.getTokens());
+    if (begin < end)
+      std::fill(turn.begin(), turn.end(), source);
+    for (int64_t token = begin; token < end; ++token)
+      for (int32_t id : step.getToken(token))
+        if (id >= 0)
+          body(source, token, id, turn[id]++);
+  }
+}
 
 /// The assignments of `trace` that each of `ranks` ranks serves, where tokens
 /// come in steps of `tokens` that are spread evenly over them.

@@ -84,9 +84,8 @@ private:
   void send(int from, int to) {
     if (from == to)
       return;
-    simulation.links.add(from, to, layer.getDispatchBytes(owners));
-    simulation.links.add(to, from, layer.getCombineBytes());
-    result.bytes += getBytes();
+    addLink(from, to, layer.getDispatchBytes(owners));
+    addLink(to, from, layer.getCombineBytes());
     double seconds = 1 / machine.getLink(from, to).bandwidth;
     sent[from] += seconds;
     received[to] += seconds;
@@ -95,7 +94,18 @@ private:
   int64_t getBytes() const {
     return layer.getDispatchBytes(owners) + layer.getCombineBytes();
   }
-  void sendAll(int64_t tokens, int64_t bytesThere, int64_t bytesBack);
+  void addLink(int from, int to, int64_t bytes) {
+    simulation.links.add(from, to, bytes);
+    result.bytes += bytes;
+  }
+  /// Counts what would be sent if each assignment were sent alone.
+  void addPerExpert(int from, int to, int64_t bytes) {
+    simulation.perExpertBytes += bytes;
+    if (machine.getNode(from) != machine.getNode(to))
+      simulation.perExpertBytesBetweenNodes += bytes;
+  }
+  void forEachPair(int64_t tokens,
+                   llvm::function_ref<void(int, int, int64_t)> body);
   void sendTo(int source, int rank, int64_t token, Exchange exchange);
   void addTime(int64_t tokens, Exchange exchange);
 
@@ -135,20 +145,16 @@ void LayerSimulator::sendTo(int source, int rank, int64_t token,
   send(entry, rank);
 }
 
-/// Counts bytes from the owner of each token to all other ranks, and from these
-/// back.
-void LayerSimulator::sendAll(int64_t tokens, int64_t bytesThere,
-                             int64_t bytesBack) {
+/// Calls `body` for each pair of ranks with the tokens that the first one has.
+void LayerSimulator::forEachPair(
+    int64_t tokens,
+    llvm::function_ref<void(int from, int to, int64_t rows)> body) {
   for (int from = 0; from < ranks; ++from) {
     int64_t own = getFirstToken(from + 1, ranks, tokens) -
                   getFirstToken(from, ranks, tokens);
-    for (int to = 0; to < ranks; ++to) {
-      if (from == to || own == 0)
-        continue;
-      simulation.links.add(from, to, own * bytesThere);
-      simulation.links.add(to, from, own * bytesBack);
-      result.bytes += own * (bytesThere + bytesBack);
-    }
+    for (int to = 0; to < ranks; ++to)
+      if (from != to && own > 0)
+        body(from, to, own);
   }
 }
 
@@ -159,34 +165,29 @@ void LayerSimulator::run(const LayerTrace &step) {
   std::fill(sent.begin(), sent.end(), 0);
   std::fill(received.begin(), received.end(), 0);
   assignments.assign(replicas.size(), 0);
-  std::vector<int> turn(layer.experts);
-  for (int source = 0; source < ranks; ++source) {
-    int64_t end = getFirstToken(source + 1, ranks, tokens);
-    int64_t begin = getFirstToken(source, ranks, tokens);
-    if (begin < end)
-      std::fill(turn.begin(), turn.end(), source);
-    for (int64_t t = begin; t < end; ++t, ++serial)
-      for (int32_t id : step.getToken(t)) {
-        if (id < 0)
-          continue;
-        const std::vector<int> &turns = replicaOfTurn[id];
-        int replica = turns[turn[id]++ % turns.size()];
-        int rank = replicas[replica].rank;
-        ++assignments[replica];
-        result.assignments[rank] += 1;
-        if (rank != source)
-          simulation.perExpertBytes += bytes;
-        if (machine.getNode(rank) != machine.getNode(source))
-          simulation.perExpertBytesBetweenNodes += bytes;
-        sendTo(source, rank, serial, exchange);
-      }
-  }
+  dealOut(step, ranks, layer.experts,
+          [&](int source, int64_t token, int id, int turn) {
+            const std::vector<int> &turns = replicaOfTurn[id];
+            int replica = turns[turn % turns.size()];
+            int rank = replicas[replica].rank;
+            ++assignments[replica];
+            result.assignments[rank] += 1;
+            if (rank != source)
+              addPerExpert(source, rank, bytes);
+            sendTo(source, rank, serial + token, exchange);
+          });
+  serial += tokens;
   if (exchange == Exchange::Gather)
-    sendAll(tokens, layer.getDispatchBytes(owners), layer.getCombineBytes());
-  if (owners == TokenOwners::AllRanks) {
-    sendAll(tokens, layer.getCombineBytes(), 0);
-    simulation.resultBytes += tokens * layer.getCombineBytes() * (ranks - 1);
-  }
+    forEachPair(tokens, [&](int from, int to, int64_t rows) {
+      addLink(from, to, rows * layer.getDispatchBytes(owners));
+      addLink(to, from, rows * layer.getCombineBytes());
+    });
+  // The results, which all ranks need however rows travel.
+  if (owners == TokenOwners::AllRanks)
+    forEachPair(tokens, [&](int from, int to, int64_t rows) {
+      addLink(from, to, rows * layer.getCombineBytes());
+      addPerExpert(from, to, rows * layer.getCombineBytes());
+    });
   addTime(tokens, exchange);
 }
 

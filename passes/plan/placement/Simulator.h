@@ -61,11 +61,8 @@ struct Simulation {
   std::vector<LayerSimulation> layers;
   LinkBytes links;
   /// Bytes if a row were sent for each assignment to another rank, and those of
-  /// them between nodes.
+  /// them between nodes; what ranks tell each other of results is the same.
   int64_t perExpertBytes = 0, perExpertBytesBetweenNodes = 0;
-  /// What ranks that have all tokens tell each other of the results; part of
-  /// `links`.
-  int64_t resultBytes = 0;
   /// The mean over the layers of (max - mean) / mean of the ranks' assignments.
   double imbalance = 0;
 };

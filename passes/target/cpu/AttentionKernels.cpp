@@ -38,7 +38,6 @@ func::FuncOp AttentionKernels::getOrCreate(StringRef name, TypeRange types,
   KernelBuilder b(UnknownLoc::get(context), context);
   auto function = func::FuncOp::create(b, symbol, b.getFunctionType(types, {}));
   function.setPrivate();
-  function.setNoInline(true);
   symbols.insert(function);
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);

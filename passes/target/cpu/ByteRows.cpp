@@ -128,20 +128,16 @@ void ByteRows::emitGroup(KernelBuilder &b, const FlatBuffer &rows,
     return arith::ConstantOp::create(
         b, DenseElementsAttr::get(floats, b.getF32FloatAttr(value)));
   };
+  auto numbers = VectorType::get(
+      kLanes, cast<MemRefType>(rows.buffer.getType()).getElementType());
   Value first = b.mul(number, group);
   auto load = [&](Value step) -> Value {
     Value own = b.mul(step, kLanes);
-    Value mask = vector::CreateMaskOp::create(
-        b, flags, b.max(b.sub(b.max(count, own), own), b.index(0)));
+    Value mask =
+        vector::CreateMaskOp::create(b, flags, b.sub(b.max(count, own), own));
     Value entries = vector::MaskedLoadOp::create(
-        b,
-        VectorType::get(
-            kLanes, cast<MemRefType>(rows.buffer.getType()).getElementType()),
-        rows.buffer, b.add(rowStart, b.add(first, own)), mask,
-        arith::ConstantOp::create(
-            b, b.getZeroAttr(VectorType::get(
-                   kLanes,
-                   cast<MemRefType>(rows.buffer.getType()).getElementType()))));
+        b, numbers, rows.buffer, b.add(rowStart, b.add(first, own)), mask,
+        arith::ConstantOp::create(b, b.getZeroAttr(numbers)));
     if (entries.getType() != floats)
       entries = arith::ExtFOp::create(b, floats, entries);
     return entries;

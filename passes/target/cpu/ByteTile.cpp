@@ -18,9 +18,6 @@ using namespace mlir::moe;
 /// Rows of a tile that leaves registers for unpacked numbers.
 static constexpr int64_t kDirectRows = 4;
 
-/// Rows of the panels that are unpacked for many rows at a time, about.
-static constexpr int64_t kChunkRows = 256;
-
 /// Rows of the panels, and bytes of a row, that one instruction multiplies.
 static constexpr int64_t kQuad = 4;
 
@@ -37,13 +34,11 @@ public:
               const PanelProduct &product)
       : b(b), target(target), numbers(target, layout), layout(layout),
         rows(layout, digits), product(product), group(layout.getGroup()),
-        chunkRows(group * std::max<int64_t>(1, kChunkRows / group)),
+        chunkRows(numbers.getChunkRows()),
         sumType(VectorType::get(kPanelColumns, b.getF32Type())),
         wordType(VectorType::get(kPanelColumns, b.getI32Type())),
-        byteType(VectorType::get(kQuad * kPanelColumns, b.getI8Type())) {
-    panelBytes =
-        b.mul(b.ceilDiv(product.depth, group), numbers.getGroupBytes());
-  }
+        byteType(VectorType::get(kQuad * kPanelColumns, b.getI8Type())),
+        panelBytes(numbers.getPanelBytes(b, product.depth)) {}
 
   void emit();
 
@@ -73,8 +68,6 @@ private:
   void emitUnpack(Value panel, Value firstGroup, Value groups, Value scratch);
   void emitTiles(const Tile &tile, Value firstGroup, Value groups,
                  Value scratch);
-  void forEachTile(function_ref<void(const Tile &)> body);
-  Values getStarts(Value firstRow, int64_t height);
 
   KernelBuilder &b;
   const TileTarget &target;
@@ -95,14 +88,6 @@ ByteEmitter::Tile ByteEmitter::getTile(Value firstPanel, int64_t width) {
     tile.offsets.push_back(b.add(product.panelOffset,
                                  b.mul(b.add(firstPanel, panel), panelBytes)));
   return tile;
-}
-
-ByteEmitter::Values ByteEmitter::getStarts(Value firstRow, int64_t height) {
-  Values starts;
-  for (int64_t row = 0; row < height; ++row)
-    starts.push_back(
-        memref::LoadOp::create(b, product.starts, b.add(firstRow, row)));
-  return starts;
 }
 
 Value ByteEmitter::splat(int32_t value) {
@@ -259,7 +244,7 @@ void ByteEmitter::emitDigit(const Tile &tile, ArrayRef<Value> starts,
 }
 
 void ByteEmitter::emitDirect(const Tile &tile, int64_t height) {
-  Values starts = getStarts(b.index(0), height);
+  Values starts = product.loadStarts(b, b.index(0), height);
   b.loop(b.index(0), b.ceilDiv(product.depth, group), 1, [&](Value number) {
     Value place = b.mul(number, numbers.getGroupBytes());
     auto load = [&](int64_t panel, Value step) {
@@ -305,7 +290,7 @@ void ByteEmitter::emitTiles(const Tile &tile, Value firstGroup, Value groups,
     auto [firstRow, height] = parts.getPart(b, part);
     Value ahead = b.add(next, b.mul(part, b.mul(steps, share)));
     b.choose(height, kTileRows, [&, firstRow = firstRow](int64_t most) {
-      Values starts = getStarts(firstRow, most);
+      Values starts = product.loadStarts(b, firstRow, most);
       b.loop(b.index(0), groups, 1, [&](Value own) {
         Value ownAhead = b.add(ahead, b.mul(own, b.mul(share, group / kStep)));
         auto load = [&](int64_t panel, Value step) -> Values {
@@ -330,34 +315,18 @@ void ByteEmitter::emitTiles(const Tile &tile, Value firstGroup, Value groups,
   });
 }
 
-void ByteEmitter::forEachTile(function_ref<void(const Tile &)> body) {
-  Value isWhole =
-      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, product.panelCount,
-                            b.index(target.blockPanels));
-  b.branch(
-      isWhole, [&] { body(getTile(b.index(0), target.blockPanels)); },
-      [&] {
-        b.loop(b.index(0), product.panelCount, 1,
-               [&](Value panel) { body(getTile(panel, /*width=*/1)); });
-      });
-}
-
 void ByteEmitter::emit() {
   Value scratch = memref::AllocaOp::create(
       b,
       MemRefType::get(target.blockPanels * chunkRows * kPanelColumns,
                       b.getI8Type()),
       b.getI64IntegerAttr(64));
-  auto type = VectorType::get(target.getSumStride(), b.getF32Type());
-  Value zeros = arith::ConstantOp::create(b, b.getZeroAttr(type));
-  b.loop(b.index(0), product.count, 1, [&](Value row) {
-    vector::StoreOp::create(b, zeros, product.sums,
-                            b.mul(row, target.getSumStride()));
-  });
+  product.clearSums(b, target);
   b.branch(
       b.less(product.count, b.index(kDirectRows + 1)),
       [&] {
-        forEachTile([&](const Tile &tile) {
+        product.forEachTile(b, target, [&](Value firstPanel, int64_t width) {
+          Tile tile = getTile(firstPanel, width);
           b.choose(product.count, kDirectRows,
                    [&](int64_t height) { emitDirect(tile, height); });
         });
@@ -370,8 +339,8 @@ void ByteEmitter::emit() {
           b.loop(b.index(0), product.panelCount, 1, [&](Value panel) {
             emitUnpack(panel, firstGroup, groups, scratch);
           });
-          forEachTile([&](const Tile &tile) {
-            emitTiles(tile, firstGroup, groups, scratch);
+          product.forEachTile(b, target, [&](Value firstPanel, int64_t width) {
+            emitTiles(getTile(firstPanel, width), firstGroup, groups, scratch);
           });
         });
       });

@@ -8,6 +8,7 @@
 #include "passes/target/cpu/KernelSet.h"
 
 #include "passes/target/cpu/ByteTile.h"
+#include "passes/target/cpu/MatrixTile.h"
 #include "passes/target/cpu/QuantizedTile.h"
 #include "passes/target/cpu/VectorActivation.h"
 
@@ -182,7 +183,6 @@ KernelSet::getOrCreate(const Twine &name, const Operands &operands,
     types.append({getFlatType(type), index});
   auto function = func::FuncOp::create(b, symbol, b.getFunctionType(types, {}));
   function.setPrivate();
-  function.setNoInline(true);
   symbols.insert(function);
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
@@ -214,7 +214,6 @@ func::FuncOp KernelSet::getProduct(Location loc, Type rows, Type panels,
                              getFlatType(b.getF32Type())};
   auto function = func::FuncOp::create(b, symbol, b.getFunctionType(types, {}));
   function.setPrivate();
-  function.setNoInline(true);
   symbols.insert(function);
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
@@ -226,6 +225,8 @@ func::FuncOp KernelSet::getProduct(Location loc, Type rows, Type panels,
                     arguments);
   else if (quantized)
     emitQuantizedProduct(b, target, quantized, arguments);
+  else if (usesMatrices(rows, panels))
+    emitMatrixProduct(b, symbols, target, arguments);
   else
     emitPanelProduct(b, target, *InnerProduct::get(target, rows, panels),
                      arguments);
@@ -325,9 +326,11 @@ func::FuncOp KernelSet::getHidden(kern::ExpertsHiddenOp op) {
       return b.loadIndex(rows, b.add(rowsOffset, row));
     };
     Value slots = b.index(op.getSlots());
+    bool isGathered =
+        usesMatrices(arguments.rowType, getElement(arguments.panels));
     Value sums = multiply(b, arguments, sources, [&](Value row) {
-      Value token = b.div(getAssignment(row), slots);
-      return b.add(arguments.rowOffset, b.mul(token, arguments.rowStride));
+      Value number = isGathered ? row : b.div(getAssignment(row), slots);
+      return b.add(arguments.rowOffset, b.mul(number, arguments.rowStride));
     });
     auto finish = [&, gateBias = gateBias, gateOffset = gateOffset,
                    upBias = upBias, upOffset = upOffset, weights = weights,

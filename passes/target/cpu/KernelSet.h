@@ -29,13 +29,20 @@ public:
   Type getRowType(Value rows, Value panels,
                   kern::QuantizedAttr quantized) const;
 
+  /// Whether kernels multiply such rows and panels by matrix registers, which
+  /// take rows that are equally far apart.
+  bool usesMatrices(Type rows, Type panels) const {
+    return target.hasMatrices && rows.isBF16() && panels.isBF16();
+  }
+
   /// Arguments: rows, row offset, row stride, panels, panel offset, inner
   /// extent, result, result offset, result stride, number of rows, number of
   /// columns.
   func::FuncOp getGemm(kern::PanelGemmOp op);
 
-  /// The arguments of `getGemm`, then `rows` of the op with an offset, and each
-  /// of gate bias, up bias and weights that the op has with an offset.
+  /// The arguments of `getGemm`, where rows are those of tokens or, if the
+  /// kernel uses matrices, of positions; then `rows` of the op with an offset,
+  /// and each of gate bias, up bias and weights that the op has with an offset.
   func::FuncOp getHidden(kern::ExpertsHiddenOp op);
 
   /// The arguments of `getGemm`, then `rows` of the op with an offset, and each

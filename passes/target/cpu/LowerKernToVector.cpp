@@ -7,6 +7,7 @@
 
 #include "passes/target/cpu/ByteRows.h"
 #include "passes/target/cpu/FlatBuffer.h"
+#include "passes/target/cpu/GatherRows.h"
 #include "passes/target/cpu/KernelSet.h"
 #include "passes/target/cpu/PackPanel.h"
 #include "passes/target/cpu/Passes.h"
@@ -106,6 +107,13 @@ public:
         b, scope,
         getRows(b, scope, op.getX(), op.getPanels(), op.getQuantizedAttr()),
         op.getRows(), op.getOffsets(), op.getPanels(), op.getInit());
+    bool isGathered =
+        kernels.usesMatrices(getElementTypeOrSelf(experts.input.buffer),
+                             getElementTypeOrSelf(op.getPanels()));
+    if (isGathered)
+      experts.input =
+          emitGatherRows(b, scope, experts.input, experts.rows,
+                         experts.getFirst(b, experts.count), op.getSlots());
     SmallVector<FlatBuffer> biases;
     for (Value bias : {op.getGateBias(), op.getUpBias()})
       if (bias)
@@ -127,9 +135,13 @@ public:
               b.add(b.add(experts.result.offset,
                           b.mul(begin, experts.result.strides[0])),
                     firstColumn);
+          Value rowOffset = experts.input.offset;
+          if (isGathered)
+            rowOffset =
+                b.add(rowOffset, b.mul(begin, experts.input.strides[0]));
           SmallVector<Value> arguments =
-              experts.getArguments(b, experts.input.offset, expert, firstColumn,
-                                   sources, resultOffset, count, width);
+              experts.getArguments(b, rowOffset, expert, firstColumn, sources,
+                                   resultOffset, count, width);
           arguments.append(
               {experts.rows.buffer, b.add(experts.rows.offset, begin)});
           for (FlatBuffer &bias : biases)
@@ -215,12 +227,15 @@ private:
       count = this->panels.sizes[0];
     }
 
+    /// The first position of an expert; behind the last one, how many there are
+    /// in all.
+    Value getFirst(KernelBuilder &b, Value expert) const {
+      return b.loadIndex(offsets.buffer, b.add(offsets.offset, expert));
+    }
     /// The first position of an expert and the number of its positions.
     std::pair<Value, Value> getRange(KernelBuilder &b, Value expert) const {
-      Value place = b.add(offsets.offset, expert);
-      Value begin = b.loadIndex(offsets.buffer, place);
-      Value end = b.loadIndex(offsets.buffer, b.add(place, 1));
-      return {begin, b.sub(end, begin)};
+      Value begin = getFirst(b, expert);
+      return {begin, b.sub(getFirst(b, b.add(expert, 1)), begin)};
     }
 
     /// The arguments that all kernels have.
@@ -311,7 +326,8 @@ struct LowerKernToVector
     FailureOr<TileTarget> target = TileTarget::get(isa);
     if (failed(target)) {
       getOperation().emitError()
-          << "expected x86-64-v3, x86-64-v4 or avx512bf16, got '" << isa << "'";
+          << "expected x86-64-v3, x86-64-v4, avx512bf16 or amx, got '" << isa
+          << "'";
       return signalPassFailure();
     }
     SmallVector<Operation *> work;

@@ -213,30 +213,44 @@ private:
 
 } // namespace
 
+SmallVector<Value> PanelProduct::loadStarts(KernelBuilder &b, Value first,
+                                            int64_t rows) const {
+  SmallVector<Value> result;
+  for (int64_t row = 0; row < rows; ++row)
+    result.push_back(memref::LoadOp::create(b, starts, b.add(first, row)));
+  return result;
+}
+
+void PanelProduct::clearSums(KernelBuilder &b, const TileTarget &target) const {
+  auto type = VectorType::get(target.getSumStride(), b.getF32Type());
+  Value zeros = arith::ConstantOp::create(b, b.getZeroAttr(type));
+  b.loop(b.index(0), count, 1, [&](Value row) {
+    vector::StoreOp::create(b, zeros, sums, b.mul(row, target.getSumStride()));
+  });
+}
+
+void PanelProduct::forEachTile(KernelBuilder &b, const TileTarget &target,
+                               function_ref<void(Value, int64_t)> body,
+                               Value mayBeWide) const {
+  Value isWide = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, panelCount,
+                                       b.index(target.blockPanels));
+  if (mayBeWide)
+    isWide = arith::AndIOp::create(b, isWide, mayBeWide);
+  b.branch(
+      isWide, [&] { body(b.index(0), target.blockPanels); },
+      [&] {
+        b.loop(b.index(0), panelCount, 1,
+               [&](Value panel) { body(panel, /*width=*/1); });
+      });
+}
+
 void moe::emitPanelProduct(KernelBuilder &b, const TileTarget &target,
                            const InnerProduct &family,
                            const PanelProduct &product) {
-  Value zero = b.index(0);
-  auto type = VectorType::get(target.getSumStride(), b.getF32Type());
-  Value zeros = arith::ConstantOp::create(b, b.getZeroAttr(type));
-  b.loop(zero, product.count, 1, [&](Value row) {
-    vector::StoreOp::create(b, zeros, product.sums,
-                            b.mul(row, target.getSumStride()));
-  });
-  Value isWhole =
-      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, product.panelCount,
-                            b.index(target.blockPanels));
-  Value isWide = arith::AndIOp::create(
-      b, isWhole, b.less(product.count, b.index(target.mostWideRows + 1)));
-  b.branch(
-      isWide,
-      [&] {
-        TileEmitter(b, target, family, product, target.blockPanels, zero)
-            .emit();
-      },
-      [&] {
-        b.loop(zero, product.panelCount, 1, [&](Value panel) {
-          TileEmitter(b, target, family, product, /*width=*/1, panel).emit();
-        });
-      });
+  product.clearSums(b, target);
+  auto emit = [&](Value firstPanel, int64_t width) {
+    TileEmitter(b, target, family, product, width, firstPanel).emit();
+  };
+  product.forEachTile(b, target, emit,
+                      b.less(product.count, b.index(target.mostWideRows + 1)));
 }

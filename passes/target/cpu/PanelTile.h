@@ -27,6 +27,20 @@ struct PanelProduct {
   /// The sum of row i and column j of the panels is at `i * getSumStride() +
   /// j`.
   Value sums;
+
+  /// Where the rows from `first` on start.
+  SmallVector<Value> loadStarts(KernelBuilder &b, Value first,
+                                int64_t rows) const;
+
+  /// Makes all sums zero.
+  void clearSums(KernelBuilder &b, const TileTarget &target) const;
+
+  /// Calls `body` with the first panel and the number of panels of each tile:
+  /// all panels of a block at once where there are so many and, if it is not
+  /// null, `mayBeWide` holds, and one panel after the other else.
+  void forEachTile(KernelBuilder &b, const TileTarget &target,
+                   function_ref<void(Value firstPanel, int64_t width)> body,
+                   Value mayBeWide = {}) const;
 };
 
 /// Emits the loops over panels, chunks and rows around register tiles. A sum is

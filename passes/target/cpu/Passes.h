@@ -26,10 +26,10 @@ void buildCPULowerPipeline(OpPassManager &manager);
 /// Code for one instruction set level, such as "x86-64-v4".
 void buildCPUTargetPipeline(OpPassManager &manager, StringRef isa);
 
-/// Whether `module`, after the lower phase, has products of rows and panels
-/// that are both bf16, or whose panels are integers: levels with such
-/// instructions multiply them as they are.
-bool multipliesNarrow(ModuleOp module);
+/// Whether code of `module`, after the lower phase, for an instruction set
+/// level differs from that for the level below: `amx` multiplies rows with
+/// panels that are both bf16, `avx512bf16` these and panels of integers.
+bool usesLevel(ModuleOp module, StringRef level);
 
 } // namespace mlir::moe
 

@@ -25,23 +25,26 @@ void moe::buildCPUTargetPipeline(OpPassManager &manager, StringRef isa) {
   manager.addPass(createLowerKernToVector(options));
 }
 
-bool moe::multipliesNarrow(ModuleOp module) {
-  auto isNarrow = [](Value rows, Value panels, kern::QuantizedAttr quantized) {
-    return (quantized && isa<IntegerType>(quantized.getNumbers())) ||
-           (getElementTypeOrSelf(rows).isBF16() &&
-            getElementTypeOrSelf(panels).isBF16());
+bool moe::usesLevel(ModuleOp module, StringRef level) {
+  if (level != "avx512bf16" && level != "amx")
+    return true;
+  auto gains = [&](Value rows, Value panels, kern::QuantizedAttr quantized) {
+    if (quantized)
+      return level == "avx512bf16" && isa<IntegerType>(quantized.getNumbers());
+    return getElementTypeOrSelf(rows).isBF16() &&
+           getElementTypeOrSelf(panels).isBF16();
   };
   return module
       ->walk([&](Operation *op) {
         bool found = false;
         if (auto gemm = dyn_cast<kern::PanelGemmOp>(op))
-          found = isNarrow(gemm.getA(), gemm.getB(), gemm.getQuantizedAttr());
+          found = gains(gemm.getA(), gemm.getB(), gemm.getQuantizedAttr());
         else if (auto hidden = dyn_cast<kern::ExpertsHiddenOp>(op))
-          found = isNarrow(hidden.getX(), hidden.getPanels(),
-                           hidden.getQuantizedAttr());
+          found = gains(hidden.getX(), hidden.getPanels(),
+                        hidden.getQuantizedAttr());
         else if (auto combine = dyn_cast<kern::ExpertsCombineOp>(op))
-          found = isNarrow(combine.getH(), combine.getPanels(),
-                           combine.getQuantizedAttr());
+          found = gains(combine.getH(), combine.getPanels(),
+                        combine.getQuantizedAttr());
         return found ? WalkResult::interrupt() : WalkResult::advance();
       })
       .wasInterrupted();

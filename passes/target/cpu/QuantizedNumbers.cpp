@@ -31,6 +31,12 @@ int64_t QuantizedNumbers::getStepBytes() const {
   return kPanelColumns * kStepRows * bits / 8;
 }
 
+int64_t QuantizedNumbers::getChunkRows() const {
+  constexpr int64_t kChunkRows = 256;
+  int64_t group = layout.getGroup();
+  return group * std::max<int64_t>(1, kChunkRows / group);
+}
+
 Value QuantizedNumbers::splat(KernelBuilder &b, int32_t value) const {
   return arith::ConstantOp::create(
       b, DenseElementsAttr::get(getType(b.getI32Type()),
@@ -94,7 +100,7 @@ Value QuantizedNumbers::loadScales(KernelBuilder &b, Value panels, Value offset,
                                    int64_t lane) const {
   Type type = layout.getScales();
   int64_t bytes = type.getIntOrFloatBitWidth() / 8;
-  int64_t first = kPanelColumns * getGroup() * bits / 8;
+  int64_t first = kPanelColumns * layout.getGroup() * bits / 8;
   Value stored =
       loadBytes(b, panels, b.add(offset, first + bytes * lane), bytes * lanes);
   VectorType floats = getType(b.getF32Type());

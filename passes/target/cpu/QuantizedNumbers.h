@@ -28,7 +28,13 @@ public:
   int64_t getGroupBytes() const {
     return kPanelColumns * layout.getColumnBytes();
   }
-  int64_t getGroup() const { return layout.getGroup(); }
+  /// Bytes of a panel of `depth` rows.
+  Value getPanelBytes(KernelBuilder &b, Value depth) const {
+    return b.mul(b.ceilDiv(depth, layout.getGroup()), getGroupBytes());
+  }
+  /// Rows, about 256 in whole groups, that are unpacked for many rows of the
+  /// other side at a time: they stay in the caches.
+  int64_t getChunkRows() const;
 
   /// The words of the step at `offset`, for `unpack`.
   SmallVector<Value> loadStep(KernelBuilder &b, Value panels, Value offset,

@@ -12,9 +12,6 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-/// Rows of the panels that are unpacked for many rows at a time, about.
-static constexpr int64_t kChunkRows = 256;
-
 /// How far ahead panels are fetched where little else is done, in bytes: the
 /// hardware stops at each page.
 static constexpr int64_t kAheadBytes = 2048;
@@ -32,12 +29,9 @@ public:
   QuantizedEmitter(KernelBuilder &b, const TileTarget &target,
                    kern::QuantizedAttr layout, const PanelProduct &product)
       : b(b), target(target), numbers(target, layout), product(product),
-        group(layout.getGroup()),
-        chunkRows(group * std::max<int64_t>(1, kChunkRows / group)),
-        sumType(VectorType::get(target.lanes, b.getF32Type())) {
-    panelBytes =
-        b.mul(b.ceilDiv(product.depth, group), numbers.getGroupBytes());
-  }
+        group(layout.getGroup()), chunkRows(numbers.getChunkRows()),
+        sumType(VectorType::get(target.lanes, b.getF32Type())),
+        panelBytes(numbers.getPanelBytes(b, product.depth)) {}
 
   void emit();
 
@@ -68,7 +62,6 @@ private:
   void emitPrefetch(Value offset, int64_t bytes);
   void multiply(ArrayRef<Value> rowStarts, Value k, ArrayRef<Value> right,
                 Values &sums);
-  Values getStarts(Value firstRow, int64_t height);
   Value getSumOffset(const Tile &tile, Value row, TileColumn column);
 
   KernelBuilder &b;
@@ -94,15 +87,6 @@ QuantizedEmitter::Tile QuantizedEmitter::getTile(Value firstPanel,
           product.panelOffset, b.mul(b.add(firstPanel, panel), panelBytes)));
     }
   return tile;
-}
-
-QuantizedEmitter::Values QuantizedEmitter::getStarts(Value firstRow,
-                                                     int64_t height) {
-  Values starts;
-  for (int64_t row = 0; row < height; ++row)
-    starts.push_back(
-        memref::LoadOp::create(b, product.starts, b.add(firstRow, row)));
-  return starts;
 }
 
 Value QuantizedEmitter::getSumOffset(const Tile &tile, Value row,
@@ -232,7 +216,7 @@ QuantizedEmitter::emitGroups(const Tile &tile, ArrayRef<Value> rowStarts,
 /// All of the product of `height` rows, unpacked into registers.
 void QuantizedEmitter::emitDirect(const Tile &tile, int64_t height) {
   constexpr int64_t kStep = QuantizedNumbers::kStepRows;
-  Values rows = getStarts(b.index(0), height);
+  Values rows = product.loadStarts(b, b.index(0), height);
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(sumType));
   Values totals(height * tile.columns.size(), zero);
   auto add = [&](Value number, Value count, Values &sums) {
@@ -321,7 +305,7 @@ void QuantizedEmitter::emitTiles(const Tile &tile, Value chunk, Value rows,
   b.loop(b.index(0), groups.parts, 1, [&](Value part) {
     auto [firstRow, height] = groups.getPart(b, part);
     b.choose(height, kTileRows, [&, firstRow = firstRow](int64_t most) {
-      Values starts = getStarts(firstRow, most), offsets, totals;
+      Values starts = product.loadStarts(b, firstRow, most), offsets, totals;
       for (int64_t row = 0; row < most; ++row)
         for (TileColumn column : tile.columns) {
           offsets.push_back(getSumOffset(tile, b.add(firstRow, row), column));
@@ -360,43 +344,28 @@ void QuantizedEmitter::emit() {
                       b.getF32Type()),
       b.getI64IntegerAttr(64));
   Value zero = b.index(0);
-  Value isWhole =
-      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, product.panelCount,
-                            b.index(target.blockPanels));
-  auto forEachTile = [&](Value isBlock, function_ref<void(const Tile &)> body) {
-    b.branch(
-        isBlock, [&] { body(getTile(zero, target.blockPanels)); },
-        [&] {
-          b.loop(zero, product.panelCount, 1,
-                 [&](Value panel) { body(getTile(panel, /*width=*/1)); });
-        });
-  };
   b.branch(
       b.less(product.count, b.index(directRows + 1)),
       [&] {
-        forEachTile(isWhole, [&](const Tile &tile) {
+        product.forEachTile(b, target, [&](Value firstPanel, int64_t width) {
+          Tile tile = getTile(firstPanel, width);
           b.choose(product.count, directRows,
                    [&](int64_t height) { emitDirect(tile, height); });
         });
       },
       [&] {
-        auto type = VectorType::get(target.getSumStride(), b.getF32Type());
-        Value zeros = arith::ConstantOp::create(b, b.getZeroAttr(type));
-        b.loop(zero, product.count, 1, [&](Value row) {
-          vector::StoreOp::create(b, zeros, product.sums,
-                                  b.mul(row, target.getSumStride()));
-        });
+        product.clearSums(b, target);
         b.loop(zero, product.depth, chunkRows, [&](Value chunk) {
           Value rows = b.min(b.sub(product.depth, chunk), b.index(chunkRows));
           b.loop(zero, product.panelCount, 1,
                  [&](Value panel) { emitUnpack(panel, chunk, rows, scratch); });
-          auto emit = [&](const Tile &tile) {
-            emitTiles(tile, chunk, rows, scratch);
+          auto emit = [&](Value firstPanel, int64_t width) {
+            emitTiles(getTile(firstPanel, width), chunk, rows, scratch);
           };
           if (isWide())
-            return forEachTile(isWhole, emit);
+            return product.forEachTile(b, target, emit);
           b.loop(zero, product.panelCount, 1,
-                 [&](Value panel) { emit(getTile(panel, /*width=*/1)); });
+                 [&](Value panel) { emit(panel, /*width=*/1); });
         });
       });
 }

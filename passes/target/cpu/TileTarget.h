@@ -42,6 +42,8 @@ struct TileTarget {
   bool hasBF16Pairs = false;
   /// Whether there are products of four pairs of bytes that add up in i32.
   bool hasByteQuads = false;
+  /// Whether there are matrix registers.
+  bool hasMatrices = false;
 
   /// For an instruction set level such as "x86-64-v4".
   static FailureOr<TileTarget> get(StringRef isa);

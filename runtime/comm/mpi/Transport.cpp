@@ -10,7 +10,9 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <mutex>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -21,7 +23,9 @@ static constexpr int kTag = 1;
 
 static std::string message;
 static int ownRank = 0, rankCount = 1;
-static bool isAborted = false;
+static std::atomic<bool> isAborted{false};
+/// MPI is called by one thread at a time.
+static std::mutex calling;
 static std::vector<MPI_Request> requests;
 
 static const char *report(int code, const char *what) {
@@ -43,6 +47,10 @@ static const char *finish(double timeout) {
       return report(code, "exchange messages");
     if (done)
       break;
+    if (isAborted) {
+      message = "this rank has failed";
+      return message.c_str();
+    }
     if (MPI_Wtime() > end) {
       message = "another rank did not answer in time";
       return message.c_str();
@@ -80,6 +88,7 @@ static const char *exchangeMessages(const void *const *outgoing,
                                     void *const *incoming,
                                     const int64_t *incomingBytes,
                                     double timeout) {
+  std::lock_guard<std::mutex> lock(calling);
   // Each transfer is in pieces that arrive in order.
   auto forEachPiece = [](int64_t bytes, auto transfer) {
     int code = MPI_SUCCESS;
@@ -121,6 +130,7 @@ static const char *exchangeMessages(const void *const *outgoing,
 
 static const char *exchangeCounts(const int64_t *outgoing, int64_t *incoming,
                                   int32_t count, double timeout) {
+  std::lock_guard<std::mutex> lock(calling);
   requests.emplace_back();
   int code = MPI_Ialltoall(outgoing, count, MPI_INT64_T, incoming, count,
                            MPI_INT64_T, MPI_COMM_WORLD, &requests.back());
@@ -130,10 +140,10 @@ static const char *exchangeCounts(const int64_t *outgoing, int64_t *incoming,
 }
 
 static void abortAll() {
-  if (!isAborted) {
-    isAborted = true;
-    MPI_Abort(MPI_COMM_WORLD, 1);
-  }
+  if (isAborted.exchange(true))
+    return;
+  std::lock_guard<std::mutex> lock(calling);
+  MPI_Abort(MPI_COMM_WORLD, 1);
 }
 
 static void close() {

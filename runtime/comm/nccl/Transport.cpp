@@ -9,9 +9,11 @@
 #include "runtime/comm/nccl/Library.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <unistd.h>
 #include <vector>
 
@@ -45,6 +47,9 @@ private:
   Status post(const int64_t *outgoingBytes, const int64_t *incomingBytes);
   Status wait(double timeout);
 
+  std::atomic<bool> isAborted{false};
+  /// The communicator is used by one thread at a time.
+  std::mutex calling;
   cuda::Driver driver;
   nccl::Library library;
   cuda::Context context = nullptr;
@@ -183,6 +188,8 @@ Status Ranks::wait(double timeout) {
         check(library.ncclCommGetAsyncError(comm, &state), "exchange messages");
     if (status.ok())
       status = check(state, "exchange messages");
+    if (status.ok() && isAborted)
+      status = Status(MOE_ERROR_RUN, "this rank has failed");
     if (status.ok() && Clock::now() > end)
       status = Status(MOE_ERROR_RUN, "another rank did not answer in time");
     if (!status.ok())
@@ -198,6 +205,9 @@ Status Ranks::exchange(const void *const *outgoing,
     std::memcpy(incoming[rank], outgoing[rank], outgoingBytes[rank]);
   if (size == 1)
     return Status();
+  std::lock_guard<std::mutex> lock(calling);
+  if (!comm)
+    return Status(MOE_ERROR_RUN, "this rank has failed");
   // Not always the thread of the call before.
   Status status =
       driver.toStatus(driver.cuCtxSetCurrent(context), "use a device");
@@ -225,6 +235,8 @@ Status Ranks::exchange(const void *const *outgoing,
 }
 
 void Ranks::abort() {
+  isAborted = true;
+  std::lock_guard<std::mutex> lock(calling);
   if (comm)
     library.ncclCommAbort(comm);
   comm = nullptr;

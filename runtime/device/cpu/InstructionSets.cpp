@@ -9,6 +9,8 @@
 
 #include <cpuid.h>
 #include <cstdint>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 using namespace moert;
 
@@ -24,8 +26,8 @@ struct Features {
 };
 } // namespace
 
-static const char *const kLevels[] = {"x86-64", "x86-64-v2", "x86-64-v3",
-                                      "x86-64-v4", "avx512bf16"};
+static const char *const kLevels[] = {"x86-64",    "x86-64-v2",  "x86-64-v3",
+                                      "x86-64-v4", "avx512bf16", "amx"};
 
 static Features readFeatures() {
   Features features;
@@ -46,6 +48,17 @@ static Features readFeatures() {
     features.saved = uint64_t(high) << 32 | low;
   }
   return features;
+}
+
+/// Asks for matrix registers, which Linux keeps from processes that do not.
+/// All processors with such registers multiply bf16 and bytes with them.
+/// Source: the Linux kernel's Documentation/arch/x86/xstate.rst.
+static bool requestMatrices() {
+  constexpr int getSupported = 0x1021, request = 0x1023, tileData = 18;
+  uint64_t supported = 0;
+  return syscall(SYS_arch_prctl, getSupported, &supported) == 0 &&
+         supported >> tileData & 1 &&
+         syscall(SYS_arch_prctl, request, tileData) == 0;
 }
 
 /// The number of the highest level.
@@ -74,7 +87,7 @@ static int readLevel() {
   if (!has(features.leaf7c, bit_AVX512VNNI | bit_AVX512VBMI) ||
       !has(features.leaf7more, bit_AVX512BF16))
     return 3;
-  return 4;
+  return requestMatrices() ? 5 : 4;
 }
 
 int moert::getLevelOrder(const std::string &isa) {

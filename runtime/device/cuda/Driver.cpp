@@ -7,6 +7,8 @@
 
 #include "runtime/device/cuda/Driver.h"
 
+#include "runtime/device/cuda/SharedLibrary.h"
+
 #include <cstdlib>
 #include <dlfcn.h>
 
@@ -22,26 +24,13 @@ static std::string formatVersion(int version) {
 }
 
 Status Driver::open(const std::string &library, Driver &result) {
-  void *handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!handle) {
-    const char *reason = dlerror();
-    return Status(
-        MOE_ERROR_UNSUPPORTED,
-        "found no CUDA driver: " + std::string(reason ? reason : library) +
-            "; install one, or run with the device 'cpu'");
-  }
-  auto resolve = [&](const char *name, auto &entry) {
-    entry =
-        reinterpret_cast<std::decay_t<decltype(entry)>>(dlsym(handle, name));
-    return entry != nullptr;
-  };
-#define X(name, parameters)                                                    \
-  if (!resolve(#name, result.name))                                            \
-    return Status(MOE_ERROR_UNSUPPORTED, "the CUDA driver '" + library +       \
-                                             "' is too old: it has no '" #name \
-                                             "'");
+  SharedLibrary file("CUDA driver", library,
+                     "install one, or run with the device 'cpu'");
+#define X(name, parameters) file.resolve(#name, result.name);
   MOERT_CUDA_ENTRIES(X)
 #undef X
+  if (!file.getStatus().ok())
+    return file.getStatus();
 
   Result code = result.cuInit(0);
   if (code == kErrorNoDevice)

@@ -50,7 +50,7 @@ class RunTest(unittest.TestCase):
         self.assertEqual((x.name, x.dtype, x.shape), ("x", "f32", ("batch", 40)))
         self.assertEqual(self.program.outputs[0].shape, ("batch", 50))
         self.assertEqual(self.program.manifest["host_interface"], 4)
-        self.assertIn(self.program.isa, ("x86-64-v3", "x86-64-v4", "avx512bf16"))
+        self.assertIn(self.program.isa, ("x86-64-v3", "x86-64-v4", "avx512bf16", "amx"))
 
     def test_kinds_of_inputs(self):
         for value in (self.x, numpy.asfortranarray(self.x), self.x.tolist(), Producer(self.x), self.x[::-1][::-1]):

@@ -74,7 +74,8 @@ TEST(SimulatorTest, SharesResultsOfSharedTokens) {
   EXPECT_EQ(result.links.get(0, 1), 8 + 2 * 8 + row);
   EXPECT_EQ(result.links.get(1, 0), row + row);
   EXPECT_EQ(result.links.get(2, 1), row);
-  EXPECT_EQ(result.resultBytes, 3 * 2 * row);
+  // Two rows there and back, were each assignment sent alone, and the results.
+  EXPECT_EQ(result.perExpertBytes, 2 * (8 + 2 * 8 + row) + 3 * 2 * row);
 }
 
 TEST(SimulatorTest, TwoLevelsSendATokenOnceToANode) {

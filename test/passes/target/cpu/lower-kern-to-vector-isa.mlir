@@ -2,5 +2,5 @@
 
 // Tests that an unknown instruction set level is an error.
 
-// CHECK: error: expected x86-64-v3, x86-64-v4 or avx512bf16, got 'sparc'
+// CHECK: error: expected x86-64-v3, x86-64-v4, avx512bf16 or amx, got 'sparc'
 module {}

@@ -45,7 +45,6 @@ func.func @combine_part_of_weights(%h: memref<?x32xf32>, %rows: memref<?xi32>, %
 }
 
 // CHECK-LABEL: func private @kern.gemm_f32_f32(
-// CHECK-SAME: attributes {no_inline}
 // CHECK: call @kern.product_f32_f32(
 // CHECK: vector.store
 // CHECK: vector.maskedstore

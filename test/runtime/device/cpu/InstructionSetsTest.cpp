@@ -33,6 +33,7 @@ TEST(InstructionSetsTest, Order) {
   EXPECT_LT(getLevelOrder("x86-64"), getLevelOrder("x86-64-v2"));
   EXPECT_LT(getLevelOrder("x86-64-v3"), getLevelOrder("x86-64-v4"));
   EXPECT_LT(getLevelOrder("x86-64-v4"), getLevelOrder("avx512bf16"));
+  EXPECT_LT(getLevelOrder("avx512bf16"), getLevelOrder("amx"));
   EXPECT_EQ(getLevelOrder("x86-64-v9"), -1);
   EXPECT_FALSE(isSupported("x86-64-v9"));
   EXPECT_FALSE(isSupported(""));
@@ -45,6 +46,7 @@ TEST(InstructionSetsTest, AgreesWithTheSystem) {
   bool v4 = v3 && hasFlags("avx512f avx512bw avx512cd avx512dq avx512vl");
   EXPECT_EQ(isSupported("x86-64-v3"), v3);
   EXPECT_EQ(isSupported("x86-64-v4"), v4);
-  EXPECT_EQ(isSupported("avx512bf16"),
-            v4 && hasFlags("avx512_bf16 avx512_vnni"));
+  bool bf16 = v4 && hasFlags("avx512_bf16 avx512_vnni avx512vbmi");
+  EXPECT_EQ(isSupported("avx512bf16"), bf16);
+  EXPECT_EQ(isSupported("amx"), bf16 && hasFlags("amx_tile"));
 }

@@ -1,7 +1,7 @@
-"""Compares products of bf16 on the emulated device with sums by definition: dense ones and layers of experts, of ragged
-sizes, with experts that get no row, one row and all rows.
+"""Compares products of bf16 on the emulated device, or at an instruction set level of the CPU, with sums by definition:
+dense ones and layers of experts, of ragged sizes, with experts that get no row, one row and all rows.
 
-Usage: device_products.py MOEC ARCHITECTURE FOLDER
+Usage: bf16_products.py MOEC ARCHITECTURE|LEVEL FOLDER
 
 All numbers are small integers, so that sums are exact in f32 in every order and values between the halves of the experts
 are exact in bf16: the results of a dense product must be equal, those of experts differ by the rounding of the mixing
@@ -18,7 +18,10 @@ from onnx import TensorProto
 
 from graph import Graph
 
-MOEC, ARCH, FOLDER = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+MOEC, TARGET, FOLDER = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+IS_DEVICE = TARGET.startswith("sm_")
+COMPILE = [f"--target=cpu,{TARGET}", "--cpu=x86-64-v3"] if IS_DEVICE else [f"--cpu={TARGET}"]
+RUN = ["--device=emulate", f"--arch={TARGET}"] if IS_DEVICE else []
 BF16 = ml_dtypes.bfloat16
 generator = np.random.default_rng(11)
 
@@ -33,8 +36,7 @@ def stored(g, array):
 
 def compile_model(g, name):
     g.write(FOLDER / f"{name}.onnx")
-    subprocess.run([MOEC, "compile", FOLDER / f"{name}.onnx", "-q", f"--target=cpu,{ARCH}", "--cpu=x86-64-v3", "-o",
-                    FOLDER / f"{name}.moe"], check=True)
+    subprocess.run([MOEC, "compile", FOLDER / f"{name}.onnx", "-q", "-o", FOLDER / f"{name}.moe", *COMPILE], check=True)
 
 
 def run(name, **inputs):
@@ -42,8 +44,8 @@ def run(name, **inputs):
     for key, array in inputs.items():
         np.save(FOLDER / f"{key}.npy", array)
         arguments += ["--input", f"{key}={FOLDER}/{key}.npy"]
-    subprocess.run([MOEC, "run", FOLDER / f"{name}.moe", "--device", "emulate", "--arch", ARCH, "--output-dir", FOLDER,
-                    *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([MOEC, "run", FOLDER / f"{name}.moe", *RUN, "--output-dir", FOLDER, *arguments], check=True,
+                   stdout=subprocess.DEVNULL)
     return np.load(FOLDER / "y.npy")
 
 
@@ -99,3 +101,8 @@ dense(32, 8, [1, 16, 17])
 dense(160, 136, [0, 5, 64, 65, 130])
 experts(4, 64, 96, 2, "relu", [1, 7, 40, 150])
 experts(6, 32, 64, 1, "relu", [3, 33])
+if not IS_DEVICE:
+    # Odd depths, and more than a chunk of them.
+    dense(1, 1, [1, 33])
+    dense(577, 100, [1, 33])
+    experts(3, 301, 75, 2, "relu", [1, 16, 97])
