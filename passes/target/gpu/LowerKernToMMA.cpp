@@ -24,19 +24,31 @@ using namespace mlir::moe;
 
 namespace {
 
-/// Tiles compiled ahead, for few, some and many rows. With two sources the
-/// columns are half as many, so that the sums of a thread are as many.
-constexpr TileShape kFewRows = {16, 128, 1, 4, 6};
-constexpr TileShape kSomeRows = {64, 128, 2, 2, 4};
-constexpr TileShape kManyRows = {128, 128, 2, 2, 4};
+/// Tiles compiled ahead, for few, some and many rows.
+struct TileShapes {
+  TileShape few, some, many;
 
+  static TileShapes get(StringRef arch) {
+    constexpr auto kMma = TileProduct::Mma, kWgmma = TileProduct::Wgmma;
+    if (arch == "sm_90a")
+      return {{kWgmma, 16, 128, 1, 4, 6},
+              {kWgmma, 64, 128, 1, 4, 4},
+              {kWgmma, 128, 256, 1, 8, 4}};
+    return {{kMma, 16, 128, 1, 4, 6},
+            {kMma, 64, 128, 2, 2, 4},
+            {kMma, 128, 128, 2, 2, 4}};
+  }
+};
+
+/// With two sources the columns are half as many, so that the sums of a thread
+/// are as many; but a warp of mma.sync has 32 columns.
 TileShape withSources(TileShape shape, int64_t sources) {
   shape.sources = sources;
-  if (shape.rows == kFewRows.rows) {
-    shape.stages = sources == 1 ? 6 : 4;
-    return shape;
-  }
-  shape.columns /= sources;
+  int64_t columns = shape.columns / sources;
+  if (shape.product == TileProduct::Wgmma || columns >= 32 * shape.warpColumns)
+    shape.columns = columns;
+  else
+    shape.stages = 4;
   return shape;
 }
 
@@ -63,7 +75,7 @@ public:
   /// Emits the kernel and its launch on `rowBlocks` times the blocks of
   /// columns. The callbacks build the kernel: `find` the rows of a block of
   /// threads, `place` the row of the left operand for one of them, `store` what
-  /// becomes of 8 sums of each source. `values` are the buffers they use.
+  /// becomes of some sums of each source. `values` are the buffers they use.
   LogicalResult
   emit(Value rowBlocks, ValueRange values,
        function_ref<RowBlock(TileBuilder &, IRMapping &, Value)> find,
@@ -117,13 +129,14 @@ private:
                     store) {
     Value thread = NVVM::ThreadIdXOp::create(k, k.getI32Type());
     Value shared = kernels.emitSharedMemory(k);
-    MatrixTile tile(k, shape, shared, thread, product.depth);
+    std::unique_ptr<MatrixTile> tile =
+        MatrixTile::create(k, shape, shared, thread, product.depth);
     // Rows behind the last are copies of it; nothing is stored for them.
     Value left = k.address(mapping.lookup(product.rows));
     Value last = k.add(rows.count, -1);
     SmallVector<Value> copied;
-    for (int64_t i = 0; i < tile.getRowsPerThread(); ++i) {
-      Value row = k.add(rows.first, k.min(tile.getCopiedRow(i), last));
+    for (int64_t i = 0; i < tile->getRowsPerThread(); ++i) {
+      Value row = k.add(rows.first, k.min(tile->getCopiedRow(i), last));
       Value number = k.wide(place(k, mapping, row));
       Value distance = arith::MulIOp::create(
           k, number, arith::ConstantIntOp::create(k, product.depth * 2, 64));
@@ -142,7 +155,7 @@ private:
     }
     // Panels behind the last are copies of it as well.
     Value firstPanel = k.mul(columnBlock, shape.columns / 16);
-    tile.run(copied, [&](Value number) {
+    tile->run(copied, [&](Value number) {
       Value panel = k.add(firstPanel, k.div(number, product.sources));
       panel = k.min(panel, k.i32(panels - 1));
       panel =
@@ -152,7 +165,7 @@ private:
       return k.offset(right, distance);
     });
     Value firstColumn = k.mul(columnBlock, shape.columns);
-    tile.forEachResult([&](Value row, Value column, ArrayRef<Value> sums) {
+    tile->forEachResult([&](Value row, Value column, ArrayRef<Value> sums) {
       column = k.add(firstColumn, column);
       Value inside = arith::AndIOp::create(
           k, k.less(row, rows.count), k.less(column, k.i32(product.columns)));
@@ -169,20 +182,22 @@ private:
   TileShape shape;
 };
 
-/// 8 numbers from `place` on, and their stores.
-Value loadEight(TileBuilder &k, Value buffer, ValueRange place) {
-  auto type = VectorType::get(8, k.getF32Type());
+/// As many numbers from `place` on as `like` has, and the store of such.
+Value loadNumbers(TileBuilder &k, Value like, Value buffer, ValueRange place) {
+  auto type = cast<VectorType>(like.getType());
   auto load = vector::LoadOp::create(k, type, buffer, place);
-  load.setAlignment(16);
+  load.setAlignment(std::min<int64_t>(16, 4 * type.getNumElements()));
   return load;
 }
-void storeEight(TileBuilder &k, Value numbers, Value buffer, ValueRange place) {
+void storeNumbers(TileBuilder &k, Value numbers, Value buffer,
+                  ValueRange place) {
   Type element = cast<MemRefType>(buffer.getType()).getElementType();
-  auto type = VectorType::get(8, element);
+  auto type = cast<VectorType>(numbers.getType()).clone(element);
   if (numbers.getType() != type)
     numbers = arith::TruncFOp::create(k, type, numbers);
   auto store = vector::StoreOp::create(k, numbers, buffer, place);
-  store.setAlignment(16);
+  int64_t bytes = type.getNumElements() * element.getIntOrFloatBitWidth() / 8;
+  store.setAlignment(std::min<int64_t>(16, bytes));
 }
 
 /// Finds the rows of a block in the list of them.
@@ -199,8 +214,8 @@ auto findIn(Value list) {
 
 class Lowering {
 public:
-  Lowering(Operation *op, KernelSet &kernels)
-      : b(op->getLoc(), op), kernels(kernels) {}
+  Lowering(Operation *op, KernelSet &kernels, const TileShapes &shapes)
+      : b(op->getLoc(), op), kernels(kernels), shapes(shapes) {}
 
   LogicalResult lower(kern::PanelGemmOp op) {
     Value left = op.getA(), result = op.getInit();
@@ -224,8 +239,8 @@ public:
             Value target = mapping.lookup(result), sum = sums[0];
             if (op.getAccumulate())
               sum = arith::AddFOp::create(
-                  k, loadEight(k, target, {row, column}), sum);
-            storeEight(k, sum, target, {row, column});
+                  k, loadNumbers(k, sum, target, {row, column}), sum);
+            storeNumbers(k, sum, target, {row, column});
           });
     });
   }
@@ -259,8 +274,8 @@ public:
                     return sum;
                   return arith::AddFOp::create(
                       k, sum,
-                      loadEight(k, mapping.lookup(bias),
-                                {block.expert, column}));
+                      loadNumbers(k, sum, mapping.lookup(bias),
+                                  {block.expert, column}));
                 };
                 SmallVector<Value> results(sums);
                 if (op.getWeights())
@@ -273,8 +288,8 @@ public:
                 Value gate = op.getGated() ? results[0] : Value();
                 Value value =
                     emitActivation(k, op.getActivation(), gate, results.back());
-                storeEight(k, value, mapping.lookup(op.getInit()),
-                           {position, column});
+                storeNumbers(k, value, mapping.lookup(op.getInit()),
+                             {position, column});
               });
         });
   }
@@ -307,14 +322,14 @@ public:
                   Value column, ArrayRef<Value> sums) {
                 Value sum = sums[0];
                 if (Value bias = op.getBias())
-                  sum =
-                      arith::AddFOp::create(k, sum,
-                                            loadEight(k, mapping.lookup(bias),
-                                                      {block.expert, column}));
+                  sum = arith::AddFOp::create(
+                      k, sum,
+                      loadNumbers(k, sum, mapping.lookup(bias),
+                                  {block.expert, column}));
                 if (op.getWeights())
                   sum = weigh(k, mapping, op.getRows(), op.getWeights(),
                               op.getSlots(), position, sum);
-                storeEight(k, sum, mapping.lookup(parts), {position, column});
+                storeNumbers(k, sum, mapping.lookup(parts), {position, column});
               });
         });
     emitSumOverPositions(b, op, [&](Value position, Value column) {
@@ -356,11 +371,12 @@ private:
         result = failure();
     };
     b.branch(
-        b.less(rows, b.index(kFewRows.rows + 1)), [&] { emitFor(kFewRows); },
+        b.less(rows, b.index(shapes.few.rows + 1)),
+        [&] { emitFor(shapes.few); },
         [&] {
           b.branch(
-              b.less(rows, b.index(kSomeRows.rows + 1)),
-              [&] { emitFor(kSomeRows); }, [&] { emitFor(kManyRows); });
+              b.less(rows, b.index(shapes.some.rows + 1)),
+              [&] { emitFor(shapes.some); }, [&] { emitFor(shapes.many); });
         });
     return result;
   }
@@ -427,10 +443,14 @@ private:
 
   ExpertBuilder b;
   KernelSet &kernels;
+  const TileShapes &shapes;
 };
 
 struct LowerKernToMMA : public moe::impl::LowerKernToMMABase<LowerKernToMMA> {
+  using LowerKernToMMABase::LowerKernToMMABase;
+
   void runOnOperation() override {
+    TileShapes shapes = TileShapes::get(arch);
     SmallVector<Operation *> work;
     for (auto function : getOperation().getOps<func::FuncOp>())
       function.walk([&](Operation *op) {
@@ -439,7 +459,7 @@ struct LowerKernToMMA : public moe::impl::LowerKernToMMABase<LowerKernToMMA> {
       });
     KernelSet kernels(getOperation());
     for (Operation *op : work) {
-      Lowering lowering(op, kernels);
+      Lowering lowering(op, kernels, shapes);
       LogicalResult result = llvm::TypeSwitch<Operation *, LogicalResult>(op)
                                  .Case<kern::PanelGemmOp, kern::ExpertsHiddenOp,
                                        kern::ExpertsCombineOp>([&](auto op) {

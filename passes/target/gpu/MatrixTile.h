@@ -30,11 +30,23 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
+#include <memory>
+
 namespace mlir::moe {
+
+/// The instructions that multiply.
+enum class TileProduct {
+  /// mma.sync: each warp multiplies 16 rows with 8 columns.
+  Mma,
+  /// wgmma: four warps together multiply all rows with 64 columns.
+  Wgmma
+};
 
 /// What a block of threads computes.
 struct TileShape {
-  /// Rows, and columns of each source, a multiple of 32 for each warp.
+  TileProduct product;
+  /// Rows, and columns of each source. A warp has 32 columns of them, or a
+  /// multiple, with wgmma 32 of all sources.
   int64_t rows, columns;
   /// How warps share them.
   int64_t warpRows, warpColumns;
@@ -101,13 +113,21 @@ public:
   Value address(Value buffer);
 };
 
-/// Emits the main loop of a tile into a kernel.
+/// Emits the main loop of a tile into a kernel: copies of the steps ahead, then
+/// the products of a step. A step is 32 numbers of the inner extent; a stage of
+/// shared memory has 64 bytes of each row and then 1024 bytes of each panel, in
+/// an order that keeps the loads of a warp in different banks: of row r, 16
+/// bytes number c are at c ^ (r / 2 % 4), which is the 64-byte pattern of
+/// wgmma; of pair p of a panel they are at c ^ (p / 2 % 2 * 2).
 class MatrixTile {
 public:
   /// `shared`: the address of getSharedBytes() bytes of shared memory; `depth`:
   /// the inner extent, a multiple of 32; `thread`: the number in the block.
-  MatrixTile(TileBuilder &b, const TileShape &shape, Value shared, Value thread,
-             int64_t depth);
+  static std::unique_ptr<MatrixTile> create(TileBuilder &b,
+                                            const TileShape &shape,
+                                            Value shared, Value thread,
+                                            int64_t depth);
+  virtual ~MatrixTile() = default;
 
   int64_t getRowsPerThread() const {
     return llvm::divideCeil(shape.rows, getThreads() / 4);
@@ -119,34 +139,44 @@ public:
   /// tile.
   void run(ArrayRef<Value> rows, function_ref<Value(Value)> getPanel);
 
-  /// Calls `store` for the sums that this thread holds: 8 consecutive columns
-  /// of each source (vectors of f32) from `column` on of one row of the tile.
-  void forEachResult(
-      function_ref<void(Value row, Value column, ArrayRef<Value>)> store);
+  /// Calls `store` for the sums that this thread holds: 2 or 8 consecutive
+  /// columns of each source (vectors of f32) from `column` on of one row of the
+  /// tile.
+  virtual void forEachResult(
+      function_ref<void(Value row, Value column, ArrayRef<Value>)> store) = 0;
 
-private:
-  int64_t getThreads() const { return shape.getThreads(); }
-  int64_t getGroups() const {
-    return shape.columns / shape.warpColumns / 32 * shape.sources;
-  }
-  int64_t getFragments() const { return shape.rows / shape.warpRows / 16; }
+protected:
+  static constexpr int64_t kRowBytes = 64;
+  static constexpr int64_t kPanelBytes = 1024;
 
-  void copyStep(Value stage, ArrayRef<Value> rows, ArrayRef<Value> panels,
-                Value step);
-  void multiplyStep(Value stage, SmallVectorImpl<Value> &sums);
+  MatrixTile(TileBuilder &b, const TileShape &shape, Value shared, Value thread,
+             int64_t depth);
+
+  /// The sums that a thread holds.
+  virtual int64_t getSumCount() const = 0;
+  /// Adds the products of one step, which is at `stage`.
+  virtual void multiplyStep(Value stage, SmallVectorImpl<Value> &sums) = 0;
+  /// Shows what the thread has copied to the instructions that multiply.
+  virtual void publishCopies() {}
+
   Value loadWords(Value address, int64_t count);
-  SmallVector<Value> loadRows(Value address);
-  Value nextStage(Value stage);
 
   TileBuilder &b;
   TileShape shape;
   Value shared;
-  int64_t steps;
-  Value thread, lane, warpRow, warpColumn;
-  /// Offsets within a stage of what the thread copies and loads.
-  Value rowTarget, panelTarget, panelSource;
-  Value leftOffsets[2], rightOffset;
+  Value thread, lane, warp;
   SmallVector<Value> sums;
+
+private:
+  int64_t getThreads() const { return shape.getThreads(); }
+  void copyStep(Value stage, ArrayRef<Value> rows, ArrayRef<Value> panels,
+                Value step);
+  Value getStage(Value number);
+  Value nextStage(Value number);
+
+  int64_t steps;
+  /// Offsets of what the thread copies: in a stage, and in a panel.
+  Value rowTarget, panelTarget, panelSource;
 };
 
 } // namespace mlir::moe

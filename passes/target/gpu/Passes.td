@@ -37,7 +37,8 @@ def LowerKernToMMA : Pass<"gpu-lower-kern-to-mma", "::mlir::ModuleOp"> {
     Each product of rows with panels of bf16 becomes a kernel (passes/target/gpu/MatrixTile.h): rows are gathered and
     panels fetched by asynchronous copies, several steps ahead; sums stay in registers in f32, in rising order of the
     inner extent, so that a row of the result does not depend on the others; bias, activation and mixing weight are
-    applied to them there.
+    applied to them there. Warps multiply by `mma.sync` (MmaTile.h) or, on sm_90a, groups of four by `wgmma`
+    (WgmmaTile.h).
 
     There are kernels for few, some and many rows, and the host picks one by the number of rows, for experts by the mean
     number of rows of one. For experts a list of blocks of rows is made on the device first, from the offsets. The
@@ -52,6 +53,7 @@ def LowerKernToMMA : Pass<"gpu-lower-kern-to-mma", "::mlir::ModuleOp"> {
     }
     ```
   }];
+  let options = [Option<"arch", "arch", "std::string", /*default=*/"\"sm_80\"", "architecture: sm_90a has wgmma">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect"];

@@ -59,7 +59,9 @@ void moe::buildGPUOffloadPipeline(OpPassManager &manager, StringRef arch) {
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
   manager.addPass(createPlaceBuffers());
-  manager.addPass(createLowerKernToMMA());
+  LowerKernToMMAOptions products;
+  products.arch = arch.str();
+  manager.addPass(createLowerKernToMMA(products));
   manager.addPass(createOutlineKernels());
 }
 
