@@ -37,6 +37,18 @@ float ByteRows::getWeight(int64_t digit) const {
   return static_cast<float>(int64_t(1) << (8 * (digits - 1 - digit)));
 }
 
+int64_t ByteRows::getLargest(int64_t first, int64_t last) const {
+  if (digits == 1)
+    return 127;
+  // What lower digits add may round the higher ones up.
+  if (first == 0)
+    return (int64_t(1) << (kBits - 8 * (digits - 1 - last))) + 1;
+  int64_t largest = 0;
+  for (int64_t digit = first; digit <= last; ++digit)
+    largest = 256 * largest + 128;
+  return largest;
+}
+
 Value ByteRows::getStart(KernelBuilder &b, Value start, Value depth,
                          int64_t digit) const {
   return b.add(start, b.mul(getBytes(b, depth), digit));

@@ -41,6 +41,8 @@ public:
   int64_t getDigits() const { return digits; }
   /// What `digit` counts for.
   float getWeight(int64_t digit) const;
+  /// The largest magnitude of the number that digits `first` to `last` are.
+  int64_t getLargest(int64_t first, int64_t last) const;
   /// Where a digit of the first group of the record at `start` is.
   Value getStart(KernelBuilder &b, Value start, Value depth,
                  int64_t digit) const;

@@ -12,6 +12,8 @@
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace mlir::moe;
 
@@ -60,10 +62,21 @@ private:
   Value splat(int32_t value);
   void emitGroup(const Tile &tile, ArrayRef<Value> starts, Value firstRow,
                  Value number, LoadStep load);
-  void emitDigit(const Tile &tile, ArrayRef<Value> starts, Value firstRow,
-                 Value number, int64_t digit, LoadStep load);
-  void finishDigit(const Tile &tile, ArrayRef<Value> starts, Value firstRow,
-                   Value number, int64_t digit, ArrayRef<Value> products);
+  /// Digits that are multiplied one after the other into the same sums.
+  struct Digits {
+    int64_t first, last;
+  };
+  Digits getDigits(int64_t first) const;
+  Value loadSum(Value start, Value number, Digits digits);
+  void emitDigits(const Tile &tile, ArrayRef<Value> starts, Value firstRow,
+                  Value number, Digits digits, LoadStep load);
+  void forgetMemory();
+  void addOffsets(ArrayRef<Value> starts, Value number, Digits digits,
+                  Values &products);
+  void addProducts(const Tile &tile, ArrayRef<Value> starts, Value number,
+                   int64_t digit, LoadStep load, Values &products);
+  void finishDigits(const Tile &tile, ArrayRef<Value> starts, Value firstRow,
+                    Value number, Digits digits, ArrayRef<Value> products);
   void emitDirect(const Tile &tile, int64_t height);
   void emitUnpack(Value panel, Value firstGroup, Value groups, Value scratch);
   void emitTiles(const Tile &tile, Value firstGroup, Value groups,
@@ -136,11 +149,41 @@ ByteEmitter::Values ByteEmitter::loadStep(Value offset, Value step) {
   return quads;
 }
 
-/// Adds the scales times `products`, those of a digit of group `number`, less
+/// Digits from `first` on whose products with a group fit into 32 bits: what
+/// overflows on the way, with signed numbers that became unsigned, comes back.
+ByteEmitter::Digits ByteEmitter::getDigits(int64_t first) const {
+  unsigned bits = layout.getNumbers().getIntOrFloatBitWidth();
+  int64_t largest =
+      numbers.hasZeros() ? (int64_t(1) << bits) - 1 : int64_t(1) << (bits - 1);
+  int64_t limit = std::numeric_limits<int32_t>::max() / (group * largest);
+  int64_t last = first;
+  while (last + 1 < rows.getDigits() &&
+         rows.getLargest(first, last + 1) <= limit)
+    ++last;
+  return {first, last};
+}
+
+/// The sum of group `number` of a row, as the digits have it.
+Value ByteEmitter::loadSum(Value start, Value number, Digits digits) {
+  Value sum;
+  for (int64_t digit = digits.first; digit <= digits.last; ++digit) {
+    Value own =
+        rows.loadSum(b, product.rows, start, product.depth, number, digit);
+    if (sum)
+      own = arith::AddIOp::create(
+          b, own,
+          arith::ShLIOp::create(
+              b, sum, arith::ConstantOp::create(b, b.getI32IntegerAttr(8))));
+    sum = own;
+  }
+  return sum;
+}
+
+/// Adds the scales times `products`, those of digits of group `number`, less
 /// what zero points add to them.
-void ByteEmitter::finishDigit(const Tile &tile, ArrayRef<Value> starts,
-                              Value firstRow, Value number, int64_t digit,
-                              ArrayRef<Value> products) {
+void ByteEmitter::finishDigits(const Tile &tile, ArrayRef<Value> starts,
+                               Value firstRow, Value number, Digits digits,
+                               ArrayRef<Value> products) {
   Values scales, zeros;
   Value place = b.mul(number, numbers.getGroupBytes());
   for (Value offset : tile.offsets) {
@@ -151,21 +194,19 @@ void ByteEmitter::finishDigit(const Tile &tile, ArrayRef<Value> starts,
           b, numbers.loadZeros(b, product.panels, start, /*lane=*/0)));
   }
   const Value *next = products.begin();
+  float weight = rows.getWeight(digits.last);
   for (auto [i, start] : llvm::enumerate(starts)) {
     Value scale = rows.loadScale(b, product.rows, start, product.depth, number);
-    if (rows.getWeight(digit) != 1)
+    if (weight != 1)
       scale = arith::MulFOp::create(
-          b, scale,
-          arith::ConstantOp::create(b,
-                                    b.getF32FloatAttr(rows.getWeight(digit))));
+          b, scale, arith::ConstantOp::create(b, b.getF32FloatAttr(weight)));
     Value rowScale = vector::BroadcastOp::create(b, sumType, scale);
     Value byteSum;
     if (numbers.hasZeros())
       byteSum = vector::BroadcastOp::create(
           b, sumType,
           arith::SIToFPOp::create(b, b.getF32Type(),
-                                  rows.loadSum(b, product.rows, start,
-                                               product.depth, number, digit)));
+                                  loadSum(start, number, digits)));
     Value first = b.add(b.mul(b.add(firstRow, i), target.getSumStride()),
                         b.mul(tile.firstPanel, kPanelColumns));
     for (size_t panel = 0; panel < tile.offsets.size(); ++panel) {
@@ -181,32 +222,65 @@ void ByteEmitter::finishDigit(const Tile &tile, ArrayRef<Value> starts,
   }
 }
 
-/// Adds the products of group `number` to the sums of some rows. One digit
-/// after the other, so that registers hold the sums of one only.
+/// Adds the products of group `number` to the sums of some rows: registers hold
+/// those of as many digits as fit into them, one after the other.
 void ByteEmitter::emitGroup(const Tile &tile, ArrayRef<Value> starts,
                             Value firstRow, Value number, LoadStep load) {
-  for (int64_t digit = 0; digit < rows.getDigits(); ++digit)
-    emitDigit(tile, starts, firstRow, number, digit, load);
+  for (int64_t next = 0; next < rows.getDigits();) {
+    Digits digits = getDigits(next);
+    emitDigits(tile, starts, firstRow, number, digits, load);
+    next = digits.last + 1;
+  }
 }
 
-void ByteEmitter::emitDigit(const Tile &tile, ArrayRef<Value> starts,
-                            Value firstRow, Value number, int64_t digit,
-                            LoadStep load) {
-  Values products;
-  // Signed numbers became unsigned by a constant, which the sum of the bytes
-  // takes out again.
-  int32_t middle = 1 << (layout.getNumbers().getIntOrFloatBitWidth() - 1);
-  for (Value start : starts) {
-    Value begin = splat(0);
-    if (!numbers.hasZeros()) {
-      Value sum =
-          rows.loadSum(b, product.rows, start, product.depth, number, digit);
-      Value factor = arith::ConstantOp::create(b, b.getI32IntegerAttr(-middle));
-      begin = vector::BroadcastOp::create(
-          b, wordType, arith::MulIOp::create(b, sum, factor));
+void ByteEmitter::emitDigits(const Tile &tile, ArrayRef<Value> starts,
+                             Value firstRow, Value number, Digits digits,
+                             LoadStep load) {
+  Values products(starts.size() * tile.offsets.size(), splat(0));
+  for (int64_t digit = digits.first; digit <= digits.last; ++digit) {
+    if (digit > digits.first) {
+      forgetMemory();
+      for (Value &sum : products)
+        sum = arith::ShLIOp::create(b, sum, splat(8));
     }
-    products.append(tile.offsets.size(), begin);
+    if (digit == digits.last && !numbers.hasZeros())
+      addOffsets(starts, number, digits, products);
+    addProducts(tile, starts, number, digit, load, products);
   }
+  finishDigits(tile, starts, firstRow, number, digits, products);
+}
+
+/// Keeps LLVM from holding the panels of one digit in registers for the next:
+/// there are not as many.
+void ByteEmitter::forgetMemory() {
+  LLVM::InlineAsmOp::create(
+      b, TypeRange(), ValueRange(), /*asm_string=*/"",
+      /*constraints=*/"~{memory}", /*has_side_effects=*/true,
+      /*is_align_stack=*/false, LLVM::tailcallkind::TailCallKind::None,
+      LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT),
+      /*operand_attrs=*/ArrayAttr());
+}
+
+/// Signed numbers became unsigned by a constant, which the sums of the rows
+/// take out again.
+void ByteEmitter::addOffsets(ArrayRef<Value> starts, Value number,
+                             Digits digits, Values &products) {
+  int32_t middle = 1 << (layout.getNumbers().getIntOrFloatBitWidth() - 1);
+  Value factor = arith::ConstantOp::create(b, b.getI32IntegerAttr(-middle));
+  int64_t width = products.size() / starts.size();
+  for (auto [row, start] : llvm::enumerate(starts)) {
+    Value offset = vector::BroadcastOp::create(
+        b, wordType,
+        arith::MulIOp::create(b, loadSum(start, number, digits), factor));
+    for (Value &sum : MutableArrayRef(products).slice(row * width, width))
+      sum = b.createOrFold<arith::AddIOp>(sum, offset);
+  }
+}
+
+/// Adds the products of one digit.
+void ByteEmitter::addProducts(const Tile &tile, ArrayRef<Value> starts,
+                              Value number, int64_t digit, LoadStep load,
+                              Values &products) {
   Value steps = b.index(group / kStep);
   Value first = rows.getStart(b, b.mul(number, group), product.depth, digit);
   products = b.carry(b.index(0), steps, products, [&](Value step, Values &own) {
@@ -240,7 +314,6 @@ void ByteEmitter::emitDigit(const Tile &tile, ArrayRef<Value> starts,
       }
     }
   });
-  finishDigit(tile, starts, firstRow, number, digit, products);
 }
 
 void ByteEmitter::emitDirect(const Tile &tile, int64_t height) {

@@ -21,7 +21,7 @@ WEIGHTS = {}
 
 
 def product(name, bits, block, zero_points, level):
-    weight = Integers(GENERATOR, (COLUMNS, WIDTH), bits, block, zero_points)
+    weight = Integers(GENERATOR, (COLUMNS, WIDTH), bits, block, zero_points, extremes=True)
     blocks = weight.scales.shape[1]
     codes = np.zeros((COLUMNS, blocks * block), np.uint8)
     codes[:, :WIDTH] = weight.codes
@@ -53,14 +53,16 @@ def main():
             product(f"int{bits}_block{block}", bits, block, False, 4)
             product(f"int{bits}_block{block}_zero_points", bits, block, True, 4)
     for bits in (4, 8):
-        product(f"exact{bits}", bits, 32, False, 0)
-        product(f"exact{bits}_zero_points", bits, 32, True, 0)
+        for block in (32, 64, 128):
+            product(f"exact{bits}_block{block}", bits, block, False, 0)
+            product(f"exact{bits}_block{block}_zero_points", bits, block, True, 0)
     G.write(FOLDER / "model.onnx", opset=21)
     subprocess.run([MOEC, "compile", FOLDER / "model.onnx", "-o", FOLDER / "model.moe", "--cpu=native",
                     "--activations=model", "-q"], check=True)
     for rows in ROWS:
         x = GENERATOR.standard_normal((rows, WIDTH)).astype(np.float32)
         x[0, :40] = 0  # a whole block
+        x[1:2] = np.nextafter(np.float32(2), np.float32(0))  # the largest integers
         x[-1, 64:] *= 1e-20
         x[-1, 96:] *= 1e30
         np.save(FOLDER / "x.npy", x)

@@ -27,15 +27,20 @@ def repeat(table, block, extent):
 
 
 class Integers:
-    """... x out x in integers with one scale for `block` inputs (0: for all), and zero points or the middle."""
+    """... x out x in integers with one scale for `block` inputs (0: for all), and zero points or the middle. With
+    `extremes`, the first two outputs have the largest and the smallest numbers, as far as they can be from zero."""
 
-    def __init__(self, generator, shape, bits, block, zero_points, scale_type=np.float32):
+    def __init__(self, generator, shape, bits, block, zero_points, scale_type=np.float32, extremes=False):
         self.bits, inputs = bits, shape[-1]
         block = block or inputs
         blocks = -(-inputs // block)
         self.codes = generator.integers(0, 1 << bits, shape, np.uint8)
         self.scales = (generator.uniform(0.5, 1.5, (*shape[:-1], blocks)) / (1 << bits)).astype(scale_type)
         self.zeros = generator.integers(0, 1 << bits, self.scales.shape, np.uint8) if zero_points else None
+        if extremes:
+            self.codes[..., 0, :], self.codes[..., 1, :] = (1 << bits) - 1, 0
+        if extremes and zero_points:
+            self.zeros[..., 0, :], self.zeros[..., 1, :] = 0, (1 << bits) - 1
         zeros = self.zeros if zero_points else np.full(self.scales.shape, 1 << (bits - 1))
         self.floats = (self.codes - repeat(zeros.astype(np.float32), block, inputs)) * repeat(
             self.scales.astype(np.float32), block, inputs)
