@@ -21,6 +21,7 @@ void Decoder::decodeBinary() {
   decodeFloatModifiers();
   if (has("xorsign") && has("abs"))
     instruction.flags |= kXorSignAbs;
+  decodeMixedTypes();
   Operation operation = kOperations.at(statement->opcode[0]);
   bool isMinMax = operation == Operation::Min || operation == Operation::Max;
   if (getNumOperands() != 3 && !(isMinMax && getNumOperands() == 4))
@@ -28,7 +29,8 @@ void Decoder::decodeBinary() {
   Operand result = toRegister(getOperand(0));
   std::vector<Operand> values;
   for (unsigned i = 1; i < getNumOperands(); ++i)
-    values.push_back(toValue(getOperand(i), type));
+    values.push_back(
+        toValue(getOperand(i), i + 1 < getNumOperands() ? type : types[0]));
   // The least or greatest of three takes two instructions; the first one reads
   // what is overwritten.
   std::partition(values.begin(), values.end(), [&](const Operand &value) {
@@ -47,6 +49,19 @@ void Decoder::decodeBinary() {
   addOperand(result);
   addOperand(values[2]);
   finish(operation);
+}
+
+/// fma.f32.f16 and the like: the last operand and the result have the first
+/// type, the others the second one.
+void Decoder::decodeMixedTypes() {
+  if (types.size() < 2)
+    return;
+  bool isMixed = types.size() == 2 && types[0] == Type::F32 &&
+                 (types[1] == Type::F16 || types[1] == Type::BF16);
+  if (!isMixed)
+    fail("expected one type, or f32 and f16 or bf16");
+  instruction.type = types[0];
+  instruction.source = types[1];
 }
 
 void Decoder::decodeMul() {
@@ -71,8 +86,11 @@ void Decoder::decodeMad() {
   if (has("cc"))
     return decodeCarry();
   decodeFloatModifiers();
+  decodeMixedTypes();
   bool isWide = has("wide");
-  Type accumulator = !isWide ? type : sizeOf(type) == 4 ? Type::B64 : Type::B32;
+  Type accumulator = !isWide             ? types[0]
+                     : sizeOf(type) == 4 ? Type::B64
+                                         : Type::B32;
   addResult(toRegister(getOperand(0)));
   addOperand(toValue(getOperand(1), type));
   addOperand(toValue(getOperand(2), type));

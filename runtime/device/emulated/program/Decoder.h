@@ -53,6 +53,7 @@ private:
 
   // Arithmetic.
   void decodeBinary();
+  void decodeMixedTypes();
   void decodeMul();
   void decodeMad();
   void decodeDotProduct();

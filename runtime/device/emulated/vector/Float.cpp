@@ -214,6 +214,40 @@ template <template <typename> class Wrap> Handler fmaOf(Type type) {
 }
 template <typename Op> struct Plain : Op {};
 
+/// Halves with a sum in f32: all operands but the last one are halves.
+template <typename T, typename Op>
+void mixedBinary(Lanes &w, const Instruction &x, uint32_t mask) {
+  map2<uint32_t, uint32_t, uint32_t>(w, x, mask, [](uint32_t a, uint32_t b) {
+    return F32::put(Op::apply(T::get(a), F32::get(b)));
+  });
+}
+template <typename T, typename Op>
+void mixedTernary(Lanes &w, const Instruction &x, uint32_t mask) {
+  map3<uint32_t, uint32_t, uint32_t, uint32_t>(
+      w, x, mask, [](uint32_t a, uint32_t b, uint32_t c) {
+        return F32::put(Op::apply(T::get(a), T::get(b), F32::get(c)));
+      });
+}
+template <template <typename> class Wrap, typename T>
+Handler mixedOf(Operation operation) {
+  switch (operation) {
+  case Operation::Add:
+    return mixedBinary<T, Wrap<Add>>;
+  case Operation::Sub:
+    return mixedBinary<T, Wrap<Sub>>;
+  case Operation::Fma:
+    return mixedTernary<T, Wrap<Fma>>;
+  default:
+    return nullptr;
+  }
+}
+template <typename T> Handler mixedOf(const VectorKey &key) {
+  if (key.type != Type::F32)
+    return nullptr;
+  return key.flags & kSaturate ? mixedOf<Saturated, T>(key.operation)
+                               : mixedOf<Plain, T>(key.operation);
+}
+
 template <bool kIsNeg> Handler signOf(Type type) {
   using Op = std::conditional_t<kIsNeg, Neg, Abs>;
   switch (type) {
@@ -235,6 +269,10 @@ template <bool kIsNeg> Handler signOf(Type type) {
 } // namespace
 
 Handler MOE_VECTOR_ISA::selectFloat(const VectorKey &key) {
+  if (key.source == Type::F16)
+    return mixedOf<F16>(key);
+  if (key.source == Type::BF16)
+    return mixedOf<BF16>(key);
   switch (key.operation) {
   case Operation::Add:
     return saturatedBinary<Add>(key);

@@ -166,6 +166,15 @@ const Case kCases[] = {
      "%r = call half @llvm.fma.f16(half %x, half %y, half %z)",
      HOST(__builtin_bit_cast(
          uint16_t, _Float16((double)fromHalf(x) * fromHalf(y) + fromHalf(z))))},
+    {"mixed_fma", "half", "float",
+     "%a = fpext half %x to float\n%b = fpext half %y to float\n"
+     "%c = fpext half %z to float\n%s = fmul float %c, 3.0\n"
+     "%r = call float @llvm.fma.f32(float %a, float %b, float %s)",
+     HOST(bits(std::fma(fromHalf(x), fromHalf(y), fromHalf(z) * 3)))},
+    {"mixed_bfloat_sub", "bfloat", "float",
+     "%a = fpext bfloat %x to float\n%b = fpext bfloat %y to float\n"
+     "%s = fmul float %b, 3.0\n%r = fsub float %a, %s",
+     HOST(bits(fromBfloat(x) - fromBfloat(y) * 3))},
     {"half_to_float", "half", "float", "%r = fpext half %x to float",
      HOST(bits(fromHalf(x)))},
     {"float_to_half", "float", "half", "%r = fptrunc float %x to half",
@@ -233,7 +242,7 @@ std::string compile(const std::string &text, const char *cpu) {
   close(descriptor);
   std::string command =
       std::string(MOE_TEST_LLC) +
-      " -O2 -mtriple=nvptx64-nvidia-cuda -mattr=+ptx80 -mcpu=" + cpu +
+      " -O2 -mtriple=nvptx64-nvidia-cuda -mattr=+ptx86 -mcpu=" + cpu +
       " -o - " + path;
   FILE *pipe = popen(command.c_str(), "r");
   std::string result;
@@ -337,6 +346,12 @@ TEST_F(Arithmetic, agreesWithTheHostForSm80) { runAll("sm_80"); }
 TEST_F(Arithmetic, agreesWithTheHostForSm90) {
   check();
   runAll("sm_90");
+}
+
+// Has arithmetic of f32 with operands of 16 bits.
+TEST_F(Arithmetic, agreesWithTheHostForSm100) {
+  Device::get().architecture = 100;
+  runAll("sm_100");
 }
 
 } // namespace
