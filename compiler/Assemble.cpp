@@ -112,5 +112,10 @@ LogicalResult moe::assemble(Location loc, DeviceCode &code) {
                           << "' wrote: " << bytes.getError().message();
   code.cubin.assign((*bytes)->getBufferStart(), (*bytes)->getBufferEnd());
   code.kernels = parseFigures(printed);
+  SmallVector<StringRef> lines;
+  printed.split(lines, '\n');
+  for (StringRef line : lines)
+    if (line.contains("Potential Performance Loss"))
+      emitWarning(loc) << code.arch << ": " << line.trim();
   return success();
 }

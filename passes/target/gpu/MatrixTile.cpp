@@ -89,7 +89,10 @@ void MatrixTile::copyStep(Value stage, ArrayRef<Value> rows,
 
 Value MatrixTile::loadWords(Value address, int64_t count) {
   auto type = VectorType::get(count, b.getI32Type());
-  return LLVM::LoadOp::create(b, type, address, /*alignment=*/4 * count);
+  Value words = LLVM::LoadOp::create(b, type, address, /*alignment=*/4 * count);
+  // Of a vector that is used as a whole LLVM makes no loads of single words,
+  // which would meet in a few banks.
+  return LLVM::FreezeOp::create(b, words);
 }
 
 Value MatrixTile::getStage(Value number) {
