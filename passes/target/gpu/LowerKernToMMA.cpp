@@ -41,14 +41,10 @@ struct TileShapes {
 };
 
 /// With two sources the columns are half as many, so that the sums of a thread
-/// are as many; but a warp of mma.sync has 32 columns.
+/// are as many.
 TileShape withSources(TileShape shape, int64_t sources) {
   shape.sources = sources;
-  int64_t columns = shape.columns / sources;
-  if (shape.product == TileProduct::Wgmma || columns >= 32 * shape.warpColumns)
-    shape.columns = columns;
-  else
-    shape.stages = 4;
+  shape.columns /= sources;
   return shape;
 }
 
@@ -75,7 +71,7 @@ public:
   /// Emits the kernel and its launch on `rowBlocks` times the blocks of
   /// columns. The callbacks build the kernel: `find` the rows of a block of
   /// threads, `place` the row of the left operand for one of them, `store` what
-  /// becomes of some sums of each source. `values` are the buffers they use.
+  /// becomes of two sums of each source. `values` are the buffers they use.
   LogicalResult
   emit(Value rowBlocks, ValueRange values,
        function_ref<RowBlock(TileBuilder &, IRMapping &, Value)> find,
@@ -182,22 +178,20 @@ private:
   TileShape shape;
 };
 
-/// As many numbers from `place` on as `like` has, and the store of such.
-Value loadNumbers(TileBuilder &k, Value like, Value buffer, ValueRange place) {
-  auto type = cast<VectorType>(like.getType());
+/// Two numbers from `place` on, and their store.
+Value loadTwo(TileBuilder &k, Value buffer, ValueRange place) {
+  auto type = VectorType::get(2, k.getF32Type());
   auto load = vector::LoadOp::create(k, type, buffer, place);
-  load.setAlignment(std::min<int64_t>(16, 4 * type.getNumElements()));
+  load.setAlignment(8);
   return load;
 }
-void storeNumbers(TileBuilder &k, Value numbers, Value buffer,
-                  ValueRange place) {
+void storeTwo(TileBuilder &k, Value numbers, Value buffer, ValueRange place) {
   Type element = cast<MemRefType>(buffer.getType()).getElementType();
-  auto type = cast<VectorType>(numbers.getType()).clone(element);
+  auto type = VectorType::get(2, element);
   if (numbers.getType() != type)
     numbers = arith::TruncFOp::create(k, type, numbers);
   auto store = vector::StoreOp::create(k, numbers, buffer, place);
-  int64_t bytes = type.getNumElements() * element.getIntOrFloatBitWidth() / 8;
-  store.setAlignment(std::min<int64_t>(16, bytes));
+  store.setAlignment(element.getIntOrFloatBitWidth() / 4);
 }
 
 /// Finds the rows of a block in the list of them.
@@ -238,9 +232,9 @@ public:
               Value column, ArrayRef<Value> sums) {
             Value target = mapping.lookup(result), sum = sums[0];
             if (op.getAccumulate())
-              sum = arith::AddFOp::create(
-                  k, loadNumbers(k, sum, target, {row, column}), sum);
-            storeNumbers(k, sum, target, {row, column});
+              sum = arith::AddFOp::create(k, loadTwo(k, target, {row, column}),
+                                          sum);
+            storeTwo(k, sum, target, {row, column});
           });
     });
   }
@@ -274,8 +268,7 @@ public:
                     return sum;
                   return arith::AddFOp::create(
                       k, sum,
-                      loadNumbers(k, sum, mapping.lookup(bias),
-                                  {block.expert, column}));
+                      loadTwo(k, mapping.lookup(bias), {block.expert, column}));
                 };
                 SmallVector<Value> results(sums);
                 if (op.getWeights())
@@ -288,8 +281,8 @@ public:
                 Value gate = op.getGated() ? results[0] : Value();
                 Value value =
                     emitActivation(k, op.getActivation(), gate, results.back());
-                storeNumbers(k, value, mapping.lookup(op.getInit()),
-                             {position, column});
+                storeTwo(k, value, mapping.lookup(op.getInit()),
+                         {position, column});
               });
         });
   }
@@ -324,12 +317,11 @@ public:
                 if (Value bias = op.getBias())
                   sum = arith::AddFOp::create(
                       k, sum,
-                      loadNumbers(k, sum, mapping.lookup(bias),
-                                  {block.expert, column}));
+                      loadTwo(k, mapping.lookup(bias), {block.expert, column}));
                 if (op.getWeights())
                   sum = weigh(k, mapping, op.getRows(), op.getWeights(),
                               op.getSlots(), position, sum);
-                storeNumbers(k, sum, mapping.lookup(parts), {position, column});
+                storeTwo(k, sum, mapping.lookup(parts), {position, column});
               });
         });
     emitSumOverPositions(b, op, [&](Value position, Value column) {

@@ -36,7 +36,9 @@ MatrixTile::MatrixTile(TileBuilder &b, const TileShape &shape, Value shared,
                        Value thread, int64_t depth)
     : b(b), shape(shape), shared(shared), thread(thread), steps(depth / 32) {
   lane = b.rem(thread, 32);
-  warp = b.div(thread, 32);
+  Value warp = b.div(thread, 32);
+  warpRow = b.rem(warp, shape.warpRows);
+  warpColumn = b.div(warp, shape.warpRows);
 
   // Four threads copy a row, 64 a panel.
   Value row = b.div(thread, 4), chunk = b.rem(thread, 4);
@@ -49,6 +51,15 @@ MatrixTile::MatrixTile(TileBuilder &b, const TileShape &shape, Value shared,
             b.mul(pairChunk, 16));
   panelTarget = b.add(panelTarget, shape.getRowBytes());
   panelSource = b.mul(b.rem(thread, 64), 16);
+
+  // Lane / 4 is the row of the left operand, lane % 4 the pair.
+  Value leftRow = b.div(lane, 4), part = b.rem(lane, 4);
+  Value partChunk = b.exclusiveOr(b.div(leftRow, 2), b.mul(b.div(part, 2), 2));
+  panelOffset =
+      b.add(b.mul(warpColumn, getPanels() * kPanelBytes), b.mul(part, 64));
+  panelOffset = b.add(b.add(panelOffset, b.mul(partChunk, 16)),
+                      b.mul(b.rem(leftRow, 2), 8));
+  panelOffset = b.add(panelOffset, shape.getRowBytes());
 }
 
 Value MatrixTile::getCopiedRow(int64_t i) {
@@ -87,12 +98,21 @@ void MatrixTile::copyStep(Value stage, ArrayRef<Value> rows,
   NVVM::CpAsyncCommitGroupOp::create(b);
 }
 
-Value MatrixTile::loadWords(Value address, int64_t count) {
-  auto type = VectorType::get(count, b.getI32Type());
-  Value words = LLVM::LoadOp::create(b, type, address, /*alignment=*/4 * count);
-  // Of a vector that is used as a whole LLVM makes no loads of single words,
-  // which would meet in a few banks.
-  return LLVM::FreezeOp::create(b, words);
+SmallVector<Value> MatrixTile::loadPanel(Value stage, int64_t panel,
+                                         int64_t half) {
+  auto type = VectorType::get(2, b.getI32Type());
+  Value address = b.offset(b.offset(stage, panelOffset), panel * kPanelBytes);
+  SmallVector<Value> words;
+  for (int64_t pair : {8 * half, 8 * half + 4}) {
+    Value two = LLVM::LoadOp::create(b, type, b.offset(address, pair * 64),
+                                     /*alignment=*/8);
+    // Of a vector that is used as a whole LLVM makes no loads of single words,
+    // which would meet in a few banks.
+    two = LLVM::FreezeOp::create(b, two);
+    for (int64_t i = 0; i < 2; ++i)
+      words.push_back(LLVM::ExtractElementOp::create(b, two, b.i32(i)));
+  }
+  return words;
 }
 
 Value MatrixTile::getStage(Value number) {
@@ -153,4 +173,24 @@ void MatrixTile::run(ArrayRef<Value> rows,
   });
   state.pop_back_n(2);
   sums = std::move(state);
+}
+
+void MatrixTile::forEachResult(
+    function_ref<void(Value row, Value column, ArrayRef<Value>)> store) {
+  auto type = VectorType::get(2, b.getF32Type());
+  Value row = b.add(b.mul(warpRow, getRows()), b.mul(b.rem(lane, 4), 2));
+  Value column = b.add(b.mul(warpColumn, shape.columns / shape.warpColumns),
+                       b.mul(b.div(lane, 4), 2));
+  for (int64_t eight = 0; eight < getRows() / 8; ++eight)
+    for (int64_t next = 0; next < 2; ++next)
+      for (int64_t first = 0; first < getPanels(); first += shape.sources) {
+        SmallVector<Value> values;
+        for (int64_t panel = first; panel < first + shape.sources; ++panel) {
+          int64_t place = panel * getPanelSums() + eight * 4 + next;
+          values.push_back(vector::FromElementsOp::create(
+              b, type, ValueRange{sums[place], sums[place + 2]}));
+        }
+        store(b.add(row, eight * 8 + next),
+              b.add(column, first / shape.sources * 16), values);
+      }
 }

@@ -45,8 +45,8 @@ enum class TileProduct {
 /// What a block of threads computes.
 struct TileShape {
   TileProduct product;
-  /// Rows, and columns of each source. A warp has 32 columns of them, or a
-  /// multiple, with wgmma 32 of all sources.
+  /// Rows, and columns of each source. All sources of a warp have 16 columns,
+  /// or a multiple.
   int64_t rows, columns;
   /// How warps share them.
   int64_t warpRows, warpColumns;
@@ -119,6 +119,12 @@ public:
 /// an order that keeps the loads of a warp in different banks: of row r, 16
 /// bytes number c are at c ^ (r / 2 % 4), which is the 64-byte pattern of
 /// wgmma; of pair p of a panel they are at c ^ (p / 2 % 2 * 2).
+///
+/// Panels are the left operand and rows the right one: instructions multiply at
+/// least 16 rows of the left but as few as 8 columns of the right one, and few
+/// rows of an expert waste nothing. A panel is 16 rows of the left operand;
+/// column 2 g + h of it is row g + 8 h, so that a thread has two consecutive
+/// columns, both their gate and up projection, and loads them together.
 class MatrixTile {
 public:
   /// `shared`: the address of getSharedBytes() bytes of shared memory; `depth`:
@@ -139,11 +145,10 @@ public:
   /// tile.
   void run(ArrayRef<Value> rows, function_ref<Value(Value)> getPanel);
 
-  /// Calls `store` for the sums that this thread holds: 2 or 8 consecutive
-  /// columns of each source (vectors of f32) from `column` on of one row of the
-  /// tile.
-  virtual void forEachResult(
-      function_ref<void(Value row, Value column, ArrayRef<Value>)> store) = 0;
+  /// Calls `store` for the sums that this thread holds: two columns of each
+  /// source (vectors of f32) from `column` on of one row of the tile.
+  void forEachResult(
+      function_ref<void(Value row, Value column, ArrayRef<Value>)> store);
 
 protected:
   static constexpr int64_t kRowBytes = 64;
@@ -152,20 +157,28 @@ protected:
   MatrixTile(TileBuilder &b, const TileShape &shape, Value shared, Value thread,
              int64_t depth);
 
-  /// The sums that a thread holds.
-  virtual int64_t getSumCount() const = 0;
+  /// Panels and rows of a warp, and sums of a thread for a panel. Of 8 rows it
+  /// has 2 t and 2 t + 1 of column 2 g, and of column 2 g + 1.
+  int64_t getPanels() const {
+    return shape.columns / shape.warpColumns / 16 * shape.sources;
+  }
+  int64_t getRows() const { return shape.rows / shape.warpRows; }
+  int64_t getPanelSums() const { return getRows() / 2; }
+  int64_t getSumCount() const { return getPanels() * getPanelSums(); }
+
   /// Adds the products of one step, which is at `stage`.
   virtual void multiplyStep(Value stage, SmallVectorImpl<Value> &sums) = 0;
   /// Shows what the thread has copied to the instructions that multiply.
   virtual void publishCopies() {}
 
-  Value loadWords(Value address, int64_t count);
+  /// The left operand of one half of a step: rows g and g + 8 of pair t, then
+  /// of pair t + 4.
+  SmallVector<Value> loadPanel(Value stage, int64_t panel, int64_t half);
 
   TileBuilder &b;
   TileShape shape;
   Value shared;
-  Value thread, lane, warp;
-  SmallVector<Value> sums;
+  Value thread, lane, warpRow, warpColumn;
 
 private:
   int64_t getThreads() const { return shape.getThreads(); }
@@ -175,8 +188,10 @@ private:
   Value nextStage(Value number);
 
   int64_t steps;
-  /// Offsets of what the thread copies: in a stage, and in a panel.
-  Value rowTarget, panelTarget, panelSource;
+  /// Offsets of what the thread copies, in a stage and in a panel, and of what
+  /// it loads.
+  Value rowTarget, panelTarget, panelSource, panelOffset;
+  SmallVector<Value> sums;
 };
 
 } // namespace mlir::moe

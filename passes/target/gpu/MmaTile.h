@@ -12,31 +12,20 @@
 
 namespace mlir::moe {
 
-/// A tile whose warps multiply by mma.sync: rows are its left operand, loaded
-/// by ldmatrix, panels its right one.
+/// A tile whose warps multiply by mma.sync a panel with eight rows each, which
+/// ldmatrix loads.
 class MmaTile final : public MatrixTile {
 public:
   MmaTile(TileBuilder &b, const TileShape &shape, Value shared, Value thread,
           int64_t depth);
 
-  void forEachResult(
-      function_ref<void(Value row, Value column, ArrayRef<Value>)> store)
-      override;
-
 private:
-  int64_t getGroups() const {
-    return shape.columns / shape.warpColumns / 32 * shape.sources;
-  }
-  int64_t getFragments() const { return shape.rows / shape.warpRows / 16; }
-  int64_t getSumCount() const override {
-    return getFragments() * getGroups() * 16;
-  }
   void multiplyStep(Value stage, SmallVectorImpl<Value> &sums) override;
   SmallVector<Value> loadRows(Value address);
 
-  Value warpRow, warpColumn;
-  /// Offsets within a stage of what the thread loads.
-  Value leftOffsets[2], rightOffset;
+  /// Offsets within a stage of the rows that the thread names, for each half of
+  /// a step.
+  Value rowOffsets[2];
 };
 
 } // namespace mlir::moe

@@ -13,42 +13,12 @@
 using namespace mlir;
 using namespace mlir::moe;
 
-/// Numbers of the inner extent that an instruction multiplies, in pairs.
-static constexpr int64_t kPairs = 8;
-
-WgmmaTile::WgmmaTile(TileBuilder &b, const TileShape &shape, Value shared,
-                     Value thread, int64_t depth)
-    : MatrixTile(b, shape, shared, thread, depth) {
-  // Lane / 4 is the row of the left operand, lane % 4 the pair.
-  Value row = b.div(lane, 4), pair = b.rem(lane, 4);
-  Value chunk = b.exclusiveOr(b.div(row, 2), b.mul(b.div(pair, 2), 2));
-  panelOffset = b.add(b.mul(warp, kPanels * kPanelBytes), b.mul(pair, 64));
-  panelOffset =
-      b.add(b.add(panelOffset, b.mul(chunk, 16)), b.mul(b.rem(row, 2), 8));
-  panelOffset = b.add(panelOffset, shape.getRowBytes());
-}
-
 /// Copies are made by the generic proxy, wgmma reads by the asynchronous one.
 void WgmmaTile::publishCopies() {
   NVVM::FenceProxyOp::create(
       b, NVVM::ProxyKind::async_shared,
       NVVM::SharedSpaceAttr::get(b.getContext(),
                                  NVVM::SharedSpace::shared_cta));
-}
-
-/// The left operand of one half of a step: rows g and g + 8 of pair t, then of
-/// pair t + 4.
-SmallVector<Value> WgmmaTile::loadPanel(Value stage, int64_t panel,
-                                        int64_t half) {
-  SmallVector<Value> words;
-  Value address = b.offset(stage, panelOffset);
-  for (int64_t pair : {kPairs * half, kPairs * half + kPairs / 2}) {
-    Value two =
-        loadWords(b.offset(address, panel * kPanelBytes + pair * 64), 2);
-    for (int64_t i = 0; i < 2; ++i)
-      words.push_back(LLVM::ExtractElementOp::create(b, two, b.i32(i)));
-  }
-  return words;
 }
 
 /// Describes the rows of one half of a step: eight rows are 512 bytes, in the
@@ -83,7 +53,7 @@ void WgmmaTile::multiplyStep(Value stage, SmallVectorImpl<Value> &sums) {
   std::string text = "{\n.reg .pred p;\nsetp.eq.u32 p, 0, 0;\n"
                      "wgmma.fence.sync.aligned;\n";
   for (int64_t half = 0; half < kHalves; ++half) {
-    for (int64_t panel = 0; panel < kPanels; ++panel) {
+    for (int64_t panel = 0; panel < getPanels(); ++panel) {
       int64_t first = count + operands.size();
       operands.append(loadPanel(stage, panel, half));
       operands.push_back(getDescriptor(stage, half));
@@ -109,23 +79,4 @@ void WgmmaTile::multiplyStep(Value stage, SmallVectorImpl<Value> &sums) {
       /*operand_attrs=*/ArrayAttr());
   for (int64_t i = 0; i < count; ++i)
     sums[i] = LLVM::ExtractValueOp::create(b, products.getResult(0), i);
-}
-
-void WgmmaTile::forEachResult(
-    function_ref<void(Value row, Value column, ArrayRef<Value>)> store) {
-  auto type = VectorType::get(2, b.getF32Type());
-  int64_t warpColumns = shape.columns / shape.warpColumns;
-  Value row = b.mul(b.rem(lane, 4), 2);
-  Value column = b.add(b.mul(warp, warpColumns), b.mul(b.div(lane, 4), 2));
-  for (int64_t tile = 0; tile < shape.rows / 8; ++tile)
-    for (int64_t next = 0; next < 2; ++next)
-      for (int64_t first = 0; first < kPanels; first += shape.sources) {
-        SmallVector<Value> values;
-        for (int64_t panel = first; panel < first + shape.sources; ++panel) {
-          int64_t place = panel * getPanelSums() + tile * 4 + next;
-          values.push_back(vector::FromElementsOp::create(
-              b, type, ValueRange{sums[place], sums[place + 2]}));
-        }
-        store(b.add(row, tile * 8 + next), b.add(column, first * 16), values);
-      }
 }
