@@ -6,21 +6,22 @@
 //===----------------------------------------------------------------------===//
 //
 // A block of threads computes a tile of the product of rows with panels of bf16
-// (`#kern.packed`, depth 2), with `mma.sync` of 16 x 8 x 16. Its parts:
+// (`#kern.packed`, depth 2). Its parts:
 //
 // - Rows and panels come to shared memory in steps of 32 along the inner extent
 //   by `cp.async`, several steps ahead.
 // - A step of a row is 64 bytes, four chunks of 16; chunk c of row r lies at
-//   c ^ (r / 2 % 4), so that `ldmatrix` meets no bank twice.
+//   c ^ (r / 2 % 4), which is the 64-byte pattern of `wgmma` and keeps
+//   `ldmatrix` from meeting a bank twice.
 // - A step of a panel is 16 pairs of rows of 16 columns, 1024 bytes that are
 //   consecutive in the artifact. A word holds a pair of one column, which is a
-//   register of the right operand. A thread loads four columns of a pair at
-//   once; they belong to four instructions, so instruction t has the columns 4
-//   c
-//   + t of 32 (two panels), c = 0 ... 7. Chunk c of pair p lies at
-//   c ^ (p / 2 % 2 * 2).
-// - So a thread ends up with 8 consecutive columns of a row, which it stores
-//   without help of others.
+//   register of an operand. Chunk c of pair p lies at c ^ (p / 2 % 2 * 2).
+// - Panels are the left operand and rows the right one: instructions multiply
+//   at least 16 rows of the left but as few as 8 columns of the right one, so
+//   that few rows of an expert waste nothing. Column 2 g + h of a panel is row
+//   g + 8 h of the operand: a thread loads two columns at once into the
+//   registers where the instruction wants them, and ends up with two
+//   consecutive columns of a row, both gate and up projection of them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,9 +37,9 @@ namespace mlir::moe {
 
 /// The instructions that multiply.
 enum class TileProduct {
-  /// mma.sync: each warp multiplies 16 rows with 8 columns.
+  /// mma.sync: a warp multiplies 16 columns with 8 rows.
   Mma,
-  /// wgmma: four warps together multiply all rows with 64 columns.
+  /// wgmma: four warps together multiply 64 columns with all rows.
   Wgmma
 };
 
@@ -114,17 +115,7 @@ public:
 };
 
 /// Emits the main loop of a tile into a kernel: copies of the steps ahead, then
-/// the products of a step. A step is 32 numbers of the inner extent; a stage of
-/// shared memory has 64 bytes of each row and then 1024 bytes of each panel, in
-/// an order that keeps the loads of a warp in different banks: of row r, 16
-/// bytes number c are at c ^ (r / 2 % 4), which is the 64-byte pattern of
-/// wgmma; of pair p of a panel they are at c ^ (p / 2 % 2 * 2).
-///
-/// Panels are the left operand and rows the right one: instructions multiply at
-/// least 16 rows of the left but as few as 8 columns of the right one, and few
-/// rows of an expert waste nothing. A panel is 16 rows of the left operand;
-/// column 2 g + h of it is row g + 8 h, so that a thread has two consecutive
-/// columns, both their gate and up projection, and loads them together.
+/// the products of a step.
 class MatrixTile {
 public:
   /// `shared`: the address of getSharedBytes() bytes of shared memory; `depth`:
