@@ -17,27 +17,30 @@ using namespace mlir;
 
 namespace {
 
-bool isBF16(Value value) {
-  return getElementTypeOrSelf(value.getType()).isBF16();
-}
-
 struct NarrowHidden : public moe::impl::NarrowHiddenBase<NarrowHidden> {
+  using NarrowHiddenBase::NarrowHiddenBase;
+
   void runOnOperation() override {
-    getOperation()->walk([](kern::ExpertsHiddenOp op) {
+    getOperation()->walk([&](kern::ExpertsHiddenOp op) {
       auto init = op.getInit().getDefiningOp<tensor::EmptyOp>();
-      if (!init || isBF16(init) || !isBF16(op.getX()) ||
-          !isBF16(op.getPanels()) || op->getNumResults() != 1)
+      Type type = getElementTypeOrSelf(op.getX());
+      auto isNarrow = [&](Value value) {
+        return getElementTypeOrSelf(value) == type;
+      };
+      if (!(type.isBF16() || (f16 && type.isF16())) || !init ||
+          isNarrow(init) || !isNarrow(op.getPanels()) ||
+          op->getNumResults() != 1)
         return;
       Value hidden = op->getResult(0);
       for (OpOperand &use : hidden.getUses()) {
         auto combine = dyn_cast<kern::ExpertsCombineOp>(use.getOwner());
         if (!combine || combine.getH() != hidden ||
-            !isBF16(combine.getPanels()))
+            !isNarrow(combine.getPanels()))
           return;
       }
       OpBuilder builder(op);
-      Value narrow = tensor::EmptyOp::create(
-          builder, op.getLoc(), init.getMixedSizes(), builder.getBF16Type());
+      Value narrow = tensor::EmptyOp::create(builder, op.getLoc(),
+                                             init.getMixedSizes(), type);
       op.getInitMutable().assign(narrow);
       hidden.setType(narrow.getType());
     });

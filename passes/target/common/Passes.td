@@ -10,10 +10,10 @@ include "mlir/Pass/PassBase.td"
 //===----------------------------------------------------------------------===//
 
 def NarrowHidden : Pass<"moe-narrow-hidden"> {
-  let summary = "rounds the values between the halves of the experts to bf16";
+  let summary = "rounds the values between the halves of the experts to 16 bits";
   let description = [{
     Where rows and panels of both halves are bf16, so are the values between them, as in the frameworks that such models
-    come from: tensor cores and some CPUs multiply bf16.
+    come from: tensor cores and some CPUs multiply bf16. With `f16` the same holds for f16, which tensor cores multiply.
 
     *Preconditions*: tensors.
 
@@ -31,6 +31,7 @@ def NarrowHidden : Pass<"moe-narrow-hidden"> {
     }
     ```
   }];
+  let options = [Option<"f16", "f16", "bool", /*default=*/"false", "f16, too">];
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 

@@ -60,7 +60,9 @@ class KernelEmitter {
 public:
   KernelEmitter(ExpertBuilder &b, KernelSet &kernels, const Product &product,
                 TileShape shape)
-      : b(b), kernels(kernels), product(product), shape(shape) {}
+      : b(b), kernels(kernels), product(product), shape(shape) {
+    this->shape.element = getElementTypeOrSelf(product.rows);
+  }
 
   /// The rows of one block of threads.
   struct RowBlock {

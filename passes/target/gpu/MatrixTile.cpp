@@ -54,12 +54,22 @@ MatrixTile::MatrixTile(TileBuilder &b, const TileShape &shape, Value shared,
 
   // Lane / 4 is the row of the left operand, lane % 4 the pair.
   Value leftRow = b.div(lane, 4), part = b.rem(lane, 4);
-  Value partChunk = b.exclusiveOr(b.div(leftRow, 2), b.mul(b.div(part, 2), 2));
-  panelOffset =
-      b.add(b.mul(warpColumn, getPanels() * kPanelBytes), b.mul(part, 64));
-  panelOffset = b.add(b.add(panelOffset, b.mul(partChunk, 16)),
-                      b.mul(b.rem(leftRow, 2), 8));
-  panelOffset = b.add(panelOffset, shape.getRowBytes());
+  Value swizzle = b.mul(b.div(part, 2), 2);
+  Value panels = b.add(b.mul(warpColumn, getPanels() * kPanelBytes),
+                       b.add(b.mul(part, 64), b.i32(shape.getRowBytes())));
+  // Two columns of bytes each, `perChunk` of them in 16 bytes.
+  auto getOffset = [&](int64_t perChunk, int64_t firstChunk) {
+    Value chunk =
+        b.exclusiveOr(b.add(b.div(leftRow, perChunk), firstChunk), swizzle);
+    return b.add(panels, b.add(b.mul(chunk, 16),
+                               b.mul(b.rem(leftRow, perChunk), 16 / perChunk)));
+  };
+  if (shape.element.isBF16()) {
+    panelOffset = getOffset(/*perChunk=*/2, /*firstChunk=*/0);
+  } else {
+    panelOffset = getOffset(/*perChunk=*/4, /*firstChunk=*/0);
+    secondOffset = getOffset(/*perChunk=*/4, /*firstChunk=*/2);
+  }
 }
 
 Value MatrixTile::getCopiedRow(int64_t i) {
@@ -98,19 +108,35 @@ void MatrixTile::copyStep(Value stage, ArrayRef<Value> rows,
   NVVM::CpAsyncCommitGroupOp::create(b);
 }
 
+Value MatrixTile::loadWords(Value address, int64_t count) {
+  Type type = b.getI32Type();
+  if (count > 1)
+    type = VectorType::get(count, type);
+  Value words = LLVM::LoadOp::create(b, type, address, /*alignment=*/4 * count);
+  // Of a vector that is used as a whole LLVM makes no loads of single words,
+  // which would meet in a few banks.
+  return count > 1 ? LLVM::FreezeOp::create(b, words).getResult() : words;
+}
+
 SmallVector<Value> MatrixTile::loadPanel(Value stage, int64_t panel,
                                          int64_t half) {
-  auto type = VectorType::get(2, b.getI32Type());
-  Value address = b.offset(b.offset(stage, panelOffset), panel * kPanelBytes);
   SmallVector<Value> words;
   for (int64_t pair : {8 * half, 8 * half + 4}) {
-    Value two = LLVM::LoadOp::create(b, type, b.offset(address, pair * 64),
-                                     /*alignment=*/8);
-    // Of a vector that is used as a whole LLVM makes no loads of single words,
-    // which would meet in a few banks.
-    two = LLVM::FreezeOp::create(b, two);
-    for (int64_t i = 0; i < 2; ++i)
-      words.push_back(LLVM::ExtractElementOp::create(b, two, b.i32(i)));
+    Value place = b.offset(stage, panel * kPanelBytes + pair * 64);
+    if (shape.element.isBF16()) {
+      Value two = loadWords(b.offset(place, panelOffset), 2);
+      for (int64_t i = 0; i < 2; ++i)
+        words.push_back(LLVM::ExtractElementOp::create(b, two, b.i32(i)));
+      continue;
+    }
+    Value first = loadWords(b.offset(place, panelOffset), 1);
+    Value second = loadWords(b.offset(place, secondOffset), 1);
+    words.push_back(
+        arith::OrIOp::create(b, arith::AndIOp::create(b, first, b.i32(0xffff)),
+                             arith::ShLIOp::create(b, second, b.i32(16))));
+    words.push_back(arith::OrIOp::create(
+        b, arith::ShRUIOp::create(b, first, b.i32(16)),
+        arith::AndIOp::create(b, second, b.i32(0xffff0000))));
   }
   return words;
 }

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 //
 // A block of threads computes a tile of the product of rows with panels of bf16
-// (`#kern.packed`, depth 2). Its parts:
+// (`#kern.packed`, depth 2) or f16 (depth 1). Its parts:
 //
 // - Rows and panels come to shared memory in steps of 32 along the inner extent
 //   by `cp.async`, several steps ahead.
@@ -14,8 +14,9 @@
 //   c ^ (r / 2 % 4), which is the 64-byte pattern of `wgmma` and keeps
 //   `ldmatrix` from meeting a bank twice.
 // - A step of a panel is 16 pairs of rows of 16 columns, 1024 bytes that are
-//   consecutive in the artifact. A word holds a pair of one column, which is a
-//   register of an operand. Chunk c of pair p lies at c ^ (p / 2 % 2 * 2).
+//   consecutive in the artifact. Chunk c of pair p lies at c ^ (p / 2 % 2 * 2).
+//   A register of an operand holds a pair of one column; so does a word of a
+//   panel of bf16. A word of f16 holds two columns of one row.
 // - Panels are the left operand and rows the right one: instructions multiply
 //   at least 16 rows of the left but as few as 8 columns of the right one, so
 //   that few rows of an expert waste nothing. Column 2 g + h of a panel is row
@@ -55,6 +56,8 @@ struct TileShape {
   int64_t stages;
   /// Matrices that the same rows are multiplied with: gate and up projection.
   int64_t sources = 1;
+  /// bf16 or f16.
+  Type element = {};
 
   int64_t getThreads() const { return warpRows * warpColumns * 32; }
   int64_t getRowBytes() const { return rows * 64; }
@@ -173,6 +176,7 @@ protected:
 
 private:
   int64_t getThreads() const { return shape.getThreads(); }
+  Value loadWords(Value address, int64_t count);
   void copyStep(Value stage, ArrayRef<Value> rows, ArrayRef<Value> panels,
                 Value step);
   Value getStage(Value number);
@@ -182,6 +186,8 @@ private:
   /// Offsets of what the thread copies, in a stage and in a panel, and of what
   /// it loads.
   Value rowTarget, panelTarget, panelSource, panelOffset;
+  /// With f16: of the second row of a pair.
+  Value secondOffset;
   SmallVector<Value> sums;
 };
 

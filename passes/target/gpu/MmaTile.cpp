@@ -44,20 +44,29 @@ SmallVector<Value> MmaTile::loadRows(Value address) {
 void MmaTile::multiplyStep(Value stage, SmallVectorImpl<Value> &sums) {
   auto sumType = LLVM::LLVMStructType::getLiteral(
       b.getContext(), SmallVector<Type>(4, b.getF32Type()));
+  bool isBF16 = shape.element.isBF16();
+  auto type = isBF16 ? NVVM::MMATypes::bf16 : NVVM::MMATypes::f16;
+  // The instruction for f16 has pairs of these as operands.
+  auto toPairs = [&](SmallVector<Value> words) {
+    auto pair = VectorType::get(2, shape.element);
+    if (!isBF16)
+      for (Value &word : words)
+        word = LLVM::BitcastOp::create(b, pair, word);
+    return words;
+  };
   for (int64_t half = 0; half < 2; ++half) {
     SmallVector<Value> rows;
     for (int64_t row = 0; row < getRows(); row += 16)
-      rows.append(loadRows(
-          b.offset(b.offset(stage, rowOffsets[half]), row * kRowBytes)));
+      rows.append(toPairs(loadRows(
+          b.offset(b.offset(stage, rowOffsets[half]), row * kRowBytes))));
     for (int64_t panel = 0; panel < getPanels(); ++panel) {
-      SmallVector<Value> words = loadPanel(stage, panel, half);
+      SmallVector<Value> words = toPairs(loadPanel(stage, panel, half));
       for (int64_t eight = 0; eight < getRows() / 8; ++eight) {
         Value *sum = &sums[panel * getPanelSums() + eight * 4];
         auto product = NVVM::MmaOp::create(
             b, sumType, words, ArrayRef(rows).slice(2 * eight, 2),
             ValueRange(ArrayRef(sum, 4)), ArrayRef<int64_t>{16, 8, 16},
-            std::nullopt, std::nullopt,
-            std::array{NVVM::MMATypes::bf16, NVVM::MMATypes::bf16},
+            std::nullopt, std::nullopt, std::array{type, type},
             std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
         for (int64_t i = 0; i < 4; ++i)
           sum[i] = LLVM::ExtractValueOp::create(b, product.getRes(), i);

@@ -52,29 +52,33 @@ static bool isPlain(Value buffer) {
          llvm::none_of(type.getShape().drop_front(), ShapedType::isDynamic);
 }
 
-static bool isProductOfBF16(Value rows, Value panels, Value result) {
+/// Rows and panels of numbers of 16 bits, in panels as they are packed for
+/// such.
+static bool isNarrowProduct(Value rows, Value panels, Value result) {
   if (!isPlain(rows) || !isPlain(panels) || !isPlain(result))
     return false;
   auto left = cast<MemRefType>(rows.getType());
   auto right = cast<MemRefType>(panels.getType());
   auto target = cast<MemRefType>(result.getType());
-  return left.getRank() == 2 && left.getElementType().isBF16() &&
-         left.getDimSize(1) % 32 == 0 && right.getElementType().isBF16() &&
-         right.hasStaticShape() && right.getShape().back() == 2 &&
+  Type element = left.getElementType();
+  return (element.isBF16() || element.isF16()) &&
+         right.getElementType() == element && right.hasStaticShape() &&
+         right.getShape().back() == (element.isBF16() ? 2 : 1) &&
+         left.getRank() == 2 && left.getDimSize(1) % 32 == 0 &&
          target.getRank() == 2 && target.getDimSize(1) % 8 == 0;
 }
 
 bool moe::canUseTensorCores(Operation *op) {
   auto isPlainOrNull = [](Value value) { return !value || isPlain(value); };
   if (auto gemm = dyn_cast<kern::PanelGemmOp>(op))
-    return isProductOfBF16(gemm.getA(), gemm.getB(), gemm.getInit());
+    return isNarrowProduct(gemm.getA(), gemm.getB(), gemm.getInit());
   if (auto hidden = dyn_cast<kern::ExpertsHiddenOp>(op))
-    return isProductOfBF16(hidden.getX(), hidden.getPanels(),
+    return isNarrowProduct(hidden.getX(), hidden.getPanels(),
                            hidden.getInit()) &&
            isPlain(hidden.getRows()) && isPlainOrNull(hidden.getGateBias()) &&
            isPlainOrNull(hidden.getUpBias());
   if (auto combine = dyn_cast<kern::ExpertsCombineOp>(op))
-    return isProductOfBF16(combine.getH(), combine.getPanels(),
+    return isNarrowProduct(combine.getH(), combine.getPanels(),
                            combine.getInit()) &&
            isPlain(combine.getRows()) && isPlainOrNull(combine.getBias());
   return false;

@@ -23,8 +23,8 @@ MemRefType getDeviceType(MemRefType type);
 
 /// Whether `op` is an operation of the kern dialect on buffers for which
 /// `gpu-lower-kern-to-mma` has kernels: numbers are bf16 in panels of depth 2,
-/// extents but that of the rows are static, the inner one a multiple of 32, the
-/// columns a multiple of 8.
+/// or f16, extents but that of the rows are static, the inner one a multiple of
+/// 32, the columns a multiple of 8.
 bool canUseTensorCores(Operation *op);
 
 /// Whether `op`, with all inside it, can be one kernel.

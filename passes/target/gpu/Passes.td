@@ -32,9 +32,9 @@ def LowerKernToLoops : Pass<"gpu-lower-kern-to-loops"> {
 }
 
 def LowerKernToMMA : Pass<"gpu-lower-kern-to-mma", "::mlir::ModuleOp"> {
-  let summary = "turns products of bf16 into kernels with tensor cores";
+  let summary = "turns products of bf16 and f16 into kernels with tensor cores";
   let description = [{
-    Each product of rows with panels of bf16 becomes a kernel (passes/target/gpu/MatrixTile.h): rows are gathered and
+    Each product of rows with panels of bf16, or f16, becomes a kernel (passes/target/gpu/MatrixTile.h): rows are gathered and
     panels fetched by asynchronous copies, several steps ahead; sums stay in registers in f32, in rising order of the
     inner extent, so that a row of the result does not depend on the others; bias, activation and mixing weight are
     applied to them there. Warps multiply by `mma.sync` (MmaTile.h) or, on sm_90a, groups of four by `wgmma`

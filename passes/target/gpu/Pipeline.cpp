@@ -51,7 +51,9 @@ static void buildKernelPipeline(OpPassManager &manager) {
 }
 
 void moe::buildGPULowerPipeline(OpPassManager &manager) {
-  manager.addPass(createNarrowHidden());
+  NarrowHiddenOptions hidden;
+  hidden.f16 = true;
+  manager.addPass(createNarrowHidden(hidden));
 }
 
 void moe::buildGPUOffloadPipeline(OpPassManager &manager, StringRef arch) {

@@ -59,10 +59,10 @@ void WgmmaTile::multiplyStep(Value stage, SmallVectorImpl<Value> &sums) {
       operands.push_back(getDescriptor(stage, half));
       constraints += "r,r,r,r,l,";
       text += llvm::formatv(
-          "wgmma.mma_async.sync.aligned.m64n{0}k16.f32.bf16.bf16 {1}, {2}, "
-          "${3}, p, 1, 1, 0;\n",
-          shape.rows, list(panel * ownSums, ownSums), list(first, 4),
-          first + 4);
+          "wgmma.mma_async.sync.aligned.m64n{0}k16.f32.{1}.{1} {2}, {3}, ${4}, "
+          "p, 1, 1, 0;\n",
+          shape.rows, shape.element.isBF16() ? "bf16" : "f16",
+          list(panel * ownSums, ownSums), list(first, 4), first + 4);
     }
   }
   text += "wgmma.commit_group.sync.aligned;\n"

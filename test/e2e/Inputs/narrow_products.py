@@ -1,10 +1,10 @@
-"""Compares products of bf16 on the emulated device, or at an instruction set level of the CPU, with sums by definition:
-dense ones and layers of experts, of ragged sizes, with experts that get no row, one row and all rows.
+"""Compares products of 16 bits, bf16 and on the emulated device f16, with sums by definition: dense ones and layers of
+experts, of ragged sizes, with experts that get no row, one row and all rows.
 
-Usage: bf16_products.py MOEC ARCHITECTURE|LEVEL FOLDER
+Usage: narrow_products.py MOEC ARCHITECTURE|LEVEL FOLDER
 
 All numbers are small integers, so that sums are exact in f32 in every order and values between the halves of the experts
-are exact in bf16: the results of a dense product must be equal, those of experts differ by the rounding of the mixing
+are about exact: the results of a dense product must be equal, those of experts differ by the rounding of the mixing
 weights only.
 """
 
@@ -22,7 +22,7 @@ MOEC, TARGET, FOLDER = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 IS_DEVICE = TARGET.startswith("sm_")
 COMPILE = [f"--target=cpu,{TARGET}", "--cpu=x86-64-v3"] if IS_DEVICE else [f"--cpu={TARGET}"]
 RUN = ["--device=emulate", f"--arch={TARGET}"] if IS_DEVICE else []
-BF16 = ml_dtypes.bfloat16
+ELEMENTS = {"bf16": (ml_dtypes.bfloat16, TensorProto.BFLOAT16), "f16": (np.float16, TensorProto.FLOAT16)}
 generator = np.random.default_rng(11)
 
 
@@ -30,8 +30,9 @@ def integers(limit, *shape):
     return generator.integers(-limit, limit + 1, shape).astype(np.float32)
 
 
-def stored(g, array):
-    return g.stored(TensorProto.BFLOAT16, array.shape, array.astype(BF16).tobytes())
+def stored(g, element, array):
+    numbers, kind = ELEMENTS[element]
+    return g.stored(kind, array.shape, array.astype(numbers).tobytes())
 
 
 def compile_model(g, name):
@@ -54,28 +55,28 @@ def check(what, got, expected, tolerance):
     print(f"{what}: {'ok' if error <= tolerance * max(1, np.abs(expected).max(initial=0)) else f'WRONG by {error}'}")
 
 
-def dense(depth, columns, row_counts):
+def dense(element, depth, columns, row_counts):
     g = Graph()
     weights = integers(3, depth, columns)
-    x = g.op("Cast", g.input("x", ["rows", depth]), to=TensorProto.BFLOAT16)
-    y = g.op("MatMul", x, stored(g, weights))
+    x = g.op("Cast", g.input("x", ["rows", depth]), to=ELEMENTS[element][1])
+    y = g.op("MatMul", x, stored(g, element, weights))
     g.output("y", g.op("Cast", y, to=TensorProto.FLOAT), ["rows", columns])
-    name = f"dense-{depth}-{columns}"
+    name = f"{element}-dense-{depth}-{columns}"
     compile_model(g, name)
     for rows in row_counts:
         x = integers(3, rows, depth)
-        check(f"{name} {rows} rows", run(name, x=x), (x @ weights).astype(BF16).astype(np.float32), 0)
+        check(f"{name} {rows} rows", run(name, x=x), (x @ weights).astype(ELEMENTS[element][0]).astype(np.float32), 0)
 
 
-def experts(count, hidden, inner, slots, activation, row_counts):
+def experts(element, count, hidden, inner, slots, activation, row_counts):
     up, down = integers(1, count, inner, hidden), integers(1, count, hidden, inner)
     g = Graph()
-    x = g.op("Cast", g.input("x", ["rows", hidden]), to=TensorProto.BFLOAT16)
-    logits = g.op("Cast", g.input("logits", ["rows", count]), to=TensorProto.BFLOAT16)
-    y = g.op("MoE", x, logits, stored(g, up), "", stored(g, down), domain="com.microsoft", k=slots,
+    x = g.op("Cast", g.input("x", ["rows", hidden]), to=ELEMENTS[element][1])
+    logits = g.op("Cast", g.input("logits", ["rows", count]), to=ELEMENTS[element][1])
+    y = g.op("MoE", x, logits, stored(g, element, up), "", stored(g, element, down), domain="com.microsoft", k=slots,
              activation_type=activation, normalize_routing_weights=1)
     g.output("y", g.op("Cast", y, to=TensorProto.FLOAT), ["rows", hidden])
-    name = f"experts-{count}-{hidden}-{inner}-{slots}-{activation}"
+    name = f"{element}-experts-{count}-{hidden}-{inner}-{slots}-{activation}"
     compile_model(g, name)
     for rows in row_counts:
         # Expert 0 for everybody; of the others one gets a single row, and the last one none.
@@ -93,16 +94,17 @@ def experts(count, hidden, inner, slots, activation, row_counts):
             for expert, weight in zip(chosen, weights):
                 h = np.maximum(x[row] @ up[expert].T, 0)
                 expected[row] += weight * (h @ down[expert].T)
-        # Two roundings to bf16: of the weights in some models, of the result in all.
+        # Two roundings: of the weights in some models, of the result in all.
         check(f"{name} {rows} rows", run(name, x=x, logits=logits), expected, 2.0 ** -7)
 
 
-dense(32, 8, [1, 16, 17])
-dense(160, 136, [0, 5, 64, 65, 130])
-experts(4, 64, 96, 2, "relu", [1, 7, 40, 150])
-experts(6, 32, 64, 1, "relu", [3, 33])
+for kind in ELEMENTS if IS_DEVICE else ["bf16"]:
+    dense(kind, 32, 8, [1, 16, 17])
+    dense(kind, 160, 136, [0, 5, 64, 65, 130])
+    experts(kind, 4, 64, 96, 2, "relu", [1, 7, 40, 150])
+    experts(kind, 6, 32, 64, 1, "relu", [3, 33])
 if not IS_DEVICE:
     # Odd depths, and more than a chunk of them.
-    dense(1, 1, [1, 33])
-    dense(577, 100, [1, 33])
-    experts(3, 301, 75, 2, "relu", [1, 16, 97])
+    dense("bf16", 1, 1, [1, 33])
+    dense("bf16", 577, 100, [1, 33])
+    experts("bf16", 3, 301, 75, 2, "relu", [1, 16, 97])
