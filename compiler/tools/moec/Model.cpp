@@ -89,6 +89,12 @@ void Model::open(const std::string &path, const RunFlags &flags,
 }
 
 Model::Model(const std::string &path, const RunFlags &flags) {
+  if (flags.isChecked) {
+    if (flags.device != "emulate")
+      exitWithError("--check: expected --device emulate, got '" + flags.device +
+                    "'");
+    setenv("MOE_EMULATED_CHECK", "1", /*overwrite=*/1);
+  }
   communicators = joinRanks(path, flags.transport);
   for (const Communicator &communicator : communicators)
     open(path, flags, communicator.get());
@@ -197,6 +203,9 @@ void addRunFlags(CLI::App &command, RunFlags &flags) {
   command.add_option("--arch", flags.arch,
                      "the code to run, such as x86-64-v3 or sm_80 (default: "
                      "the best that the machine or device supports)");
+  command.add_flag("--check", flags.isChecked,
+                   "with --device emulate: look for races and other errors of "
+                   "kernels (slower)");
   command.add_flag("--map-weights", flags.mapWeights,
                    "map the weights instead of reading them: slower, but takes "
                    "less memory");

@@ -20,6 +20,8 @@ struct RunFlags {
   unsigned threads = 0;
   bool mapWeights = false;
   std::string arch = {};
+  /// The emulated device looks for races and other errors of kernels.
+  bool isChecked = false;
   /// What connects ranks that are processes; empty for threads, or for "mpi"
   /// where mpirun has started this one.
   std::string transport = {};
