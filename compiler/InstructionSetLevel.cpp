@@ -19,8 +19,7 @@ static constexpr InstructionSetLevel kLevels[] = {
     {"x86-64-v4", "x86-64-v4", "", "512"},
     {"avx512bf16", "x86-64-v4", "+avx512bf16,+avx512vnni,+avx512vbmi", "512"},
     {"amx", "x86-64-v4",
-     "+avx512bf16,+avx512vnni,+avx512vbmi,+amx-tile,+amx-bf16,+amx-int8",
-     "512"},
+     "+avx512bf16,+avx512vnni,+avx512vbmi,+amx-tile,+amx-bf16", "512"},
 };
 
 ArrayRef<InstructionSetLevel> moe::getInstructionSetLevels() { return kLevels; }

@@ -58,6 +58,12 @@ static Value getAddress(KernelBuilder &b, Value buffer, Value place) {
 
 namespace {
 
+/// Tiles whose sums are in registers at a time.
+struct MatrixTileShape {
+  int64_t rowTiles;
+  int64_t panels;
+};
+
 /// Emits the body of a tile function.
 class TileBody {
 public:
@@ -155,8 +161,16 @@ void TileBody::emit() {
   });
 }
 
-func::FuncOp moe::getMatrixTile(SymbolTable &symbols, const TileTarget &target,
-                                MLIRContext *context, MatrixTileShape shape) {
+/// The function that adds to tiles of sums the products of tiles of rows and of
+/// panels. The registers have their shapes when it is called.
+///
+/// Arguments, all numbers of elements: rows, where the first one starts, how
+/// far they are apart, panels, where the first one starts, how far they are
+/// apart, sums, where the first one is, number of steps, and where in each
+/// panel and how many cache lines to fetch ahead in each step.
+static func::FuncOp getMatrixTile(SymbolTable &symbols,
+                                  const TileTarget &target,
+                                  MLIRContext *context, MatrixTileShape shape) {
   std::string symbol =
       llvm::formatv("kern.tiles_bf16_{0}x{1}", shape.rowTiles, shape.panels);
   if (auto existing = symbols.lookup<func::FuncOp>(symbol))

@@ -51,7 +51,7 @@ static Features readFeatures() {
 }
 
 /// Asks for matrix registers, which Linux keeps from processes that do not.
-/// All processors with such registers multiply bf16 and bytes with them.
+/// All processors with such registers multiply bf16 with them.
 /// Source: the Linux kernel's Documentation/arch/x86/xstate.rst.
 static bool requestMatrices() {
   constexpr int getSupported = 0x1021, request = 0x1023, tileData = 18;

@@ -19,7 +19,7 @@ int getLevelOrder(const std::string &isa);
 /// True if the processor has the instructions of a level and the system saves
 /// its registers. Levels are those of the x86-64 psABI, `avx512bf16`: x86-64-v4
 /// with AVX512-BF16, AVX512-VNNI and AVX512-VBMI, and `amx`: this with matrix
-/// registers and products of bf16 and bytes. These registers the process asks
+/// registers and products of bf16. These registers the process asks
 /// the system for when this is called for the first time.
 bool isSupported(const std::string &isa);
 
